@@ -1,0 +1,86 @@
+"""What a step of the engine asks of the world: documents to publish, figures to show."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from ruptura.core.document import Alert
+from ruptura.core.event import Rejection
+
+State = Literal["warming_up", "normal", "warning", "critical"]
+
+
+class SeriesPoint(msgspec.Struct, frozen=True, gc=False):
+    """One closed bucket of one series, for plotting.
+
+    Attributes:
+        service, channel, series: Which series; `tickets.<name>` or the name of a metric.
+        start: Start of the bucket, in seconds since the Unix epoch.
+        observed: The value, in base units (counts per bucket).
+        expected: Expected value from before it was seen; None while warming up.
+        lower, upper: The expected band; None while warming up.
+        score: Tail probability of the value, in (0, 1]; None while warming up.
+        evidence: Tail probability of the evidence added up over buckets; None while warming up.
+    """
+
+    service: str
+    channel: str
+    series: str
+    start: float
+    observed: float
+    expected: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    score: float | None = None
+    evidence: float | None = None
+
+
+class ChannelPoint(msgspec.Struct, frozen=True, gc=False):
+    """The risk of one channel after a closed bucket.
+
+    Attributes:
+        service, channel: Which channel.
+        end: End of the bucket, in seconds since the Unix epoch.
+        risk: Probability of a rupture, in [0, 1].
+        state: The state of its alert; `warming_up` while no series can be judged.
+    """
+
+    service: str
+    channel: str
+    end: float
+    risk: float
+    state: State
+
+
+class Effects(msgspec.Struct, gc=False):
+    """The outcome of a step, in order of happening.
+
+    Attributes:
+        consumed: Records by topic (all of them, rejected ones too).
+        late: Events by topic that came after their bucket had to close.
+        duplicates: Events by topic whose event_id was seen before.
+        misrouted: Events by service whose record key is not the service.
+        evicted: Open tickets forgotten because a channel had too many.
+        rejections: Refused records, each once.
+        buckets: Closed buckets (one per service and bucket).
+        points: Closed buckets per series.
+        channels: Risk per channel and closed bucket.
+        alerts: Documents for the alerts topic.
+        gone: Channels (service, channel) that expired.
+        event_times: Newest event time by (topic, partition), in seconds since the Unix epoch.
+    """
+
+    consumed: dict[str, int] = {}
+    late: dict[str, int] = {}
+    duplicates: dict[str, int] = {}
+    misrouted: dict[str, int] = {}
+    evicted: int = 0
+    rejections: list[Rejection] = []
+    buckets: int = 0
+    points: list[SeriesPoint] = []
+    channels: list[ChannelPoint] = []
+    alerts: list[Alert] = []
+    gone: list[tuple[str, str]] = []
+    event_times: dict[tuple[str, int], float] = {}

@@ -1,0 +1,244 @@
+"""Every setting, with its default, unit and range. Read once, checked, then frozen.
+
+The types are the documentation: `ruptura config show` and the reference in the README are made
+from the descriptions and bounds below.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+TopicName = Annotated[
+    str, Meta(pattern="^[a-zA-Z0-9._-]+$", min_length=1, max_length=249, description="")
+]
+Probability = Annotated[float, Meta(gt=0, lt=1)]
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the file; an unknown key is an error."""
+
+
+class KafkaSettings(_Section):
+    """How every client reaches the brokers."""
+
+    bootstrap_servers: Annotated[
+        str, Meta(min_length=1, description="host:port, several with commas.")
+    ] = "localhost:9092"
+    group_id: Annotated[
+        str, Meta(min_length=1, description="Consumer group; also the id of the Faust app.")
+    ] = "ruptura"
+    security_protocol: Annotated[
+        Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"],
+        Meta(description="Transport of every Kafka client."),
+    ] = "PLAINTEXT"
+    ssl_cafile: Annotated[
+        str | None, Meta(description="PEM file of the authorities to trust; none: the system's.")
+    ] = None
+    ssl_certfile: Annotated[
+        str | None, Meta(description="PEM file of the client's certificate.")
+    ] = None
+    ssl_keyfile: Annotated[str | None, Meta(description="PEM file of the client's key.")] = None
+    ssl_key_password: Annotated[
+        str | None, Meta(description="Password of the client's key.", extra={"secret": True})
+    ] = None
+    ssl_check_hostname: Annotated[
+        bool, Meta(description="Whether the broker's certificate must carry its host name.")
+    ] = True
+    sasl_mechanism: Annotated[
+        Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"],
+        Meta(description="SASL mechanism, where security_protocol has SASL."),
+    ] = "PLAIN"
+    sasl_username: Annotated[str | None, Meta(description="SASL user.")] = None
+    sasl_password: Annotated[
+        str | None, Meta(description="SASL password.", extra={"secret": True})
+    ] = None
+    session_timeout_seconds: Annotated[
+        float, Meta(ge=6, le=300, description="A worker silent for so long has left the group.")
+    ] = 15.0
+    fetch_max_wait_seconds: Annotated[
+        float, Meta(ge=0.01, le=5, description="Longest wait of the broker for more records.")
+    ] = 0.2
+
+
+class TopicSettings(_Section):
+    """Names and shapes of the topics."""
+
+    tickets: Annotated[TopicName, Meta(description="In: TicketEvent.")] = "ruptura.tickets"
+    channel_metrics: Annotated[TopicName, Meta(description="In: ChannelMetricEvent.")] = (
+        "ruptura.channel-metrics"
+    )
+    alerts: Annotated[TopicName, Meta(description="Out: Alert.")] = "ruptura.alerts"
+    dead_letter: Annotated[TopicName, Meta(description="Out: DeadLetter.")] = "ruptura.dead-letter"
+    partitions: Annotated[
+        int, Meta(ge=1, le=10_000, description="Partitions of each topic; the most workers.")
+    ] = 4
+    replication_factor: Annotated[int, Meta(ge=1, le=10, description="Copies of each record.")] = 1
+    retention_seconds: Annotated[
+        int, Meta(ge=3600, le=315_360_000, description="Retention of the input topics.")
+    ] = 604_800
+    output_retention_seconds: Annotated[
+        int, Meta(ge=3600, le=315_360_000, description="Retention of alerts and dead letters.")
+    ] = 2_592_000
+
+
+class WindowSettings(_Section):
+    """Event time, and the bounds of memory."""
+
+    bucket_seconds: Annotated[
+        int, Meta(ge=1, le=86_400, description="Length of a bucket; must divide a day.")
+    ] = 60
+    lateness_seconds: Annotated[
+        float, Meta(ge=0, le=86_400, description="How late an event may come and still count.")
+    ] = 30.0
+    max_future_seconds: Annotated[
+        float,
+        Meta(ge=0, le=86_400, description="How far an event may be ahead of the record's time."),
+    ] = 300.0
+    idle_seconds: Annotated[
+        float,
+        Meta(
+            ge=1,
+            le=86_400,
+            description="A source that was read to its end and stays silent for so long "
+            "no longer holds back the watermark.",
+        ),
+    ] = 30.0
+    duplicate_seconds: Annotated[
+        float, Meta(ge=0, le=86_400, description="How long an event_id is remembered.")
+    ] = 600.0
+    duplicate_ids: Annotated[
+        int, Meta(ge=0, le=1_000_000, description="How many event_ids a channel remembers.")
+    ] = 10_000
+    expire_seconds: Annotated[
+        int,
+        Meta(ge=3600, le=31_536_000, description="A channel silent for so long is taken as gone."),
+    ] = 604_800
+    max_channels: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="Channels per partition; further are refused.")
+    ] = 20_000
+    max_metrics: Annotated[
+        int, Meta(ge=1, le=10_000, description="Metrics per channel; further are refused.")
+    ] = 200
+    max_open_tickets: Annotated[
+        int,
+        Meta(ge=1, le=10_000_000, description="Open tickets per channel; older are forgotten."),
+    ] = 100_000
+
+
+class DetectionSettings(_Section):
+    """What is normal, and when a deviation matters."""
+
+    warm_up_seconds: Annotated[
+        int, Meta(ge=0, le=31_536_000, description="Event time before a series is judged.")
+    ] = 86_400
+    band_probability: Annotated[
+        Probability, Meta(description="Tail probability outside each end of the published band.")
+    ] = 0.001
+    minimum_relative_effect: Annotated[
+        float, Meta(ge=0, le=100, description="Least deviation, relative to the expectation.")
+    ] = 0.3
+    minimum_count_effect: Annotated[
+        float, Meta(ge=0, le=1e9, description="Least deviation of a count, in events.")
+    ] = 5.0
+    signal_probability: Annotated[
+        Probability, Meta(description="Evidence below this tail probability is a signal.")
+    ] = 0.001
+
+
+class AlertSettings(_Section):
+    """When the risk of a channel becomes an alert, and when it ends."""
+
+    prior: Annotated[
+        Probability, Meta(description="Probability of a rupture in a bucket without evidence.")
+    ] = 0.0001
+    warning_risk: Annotated[Probability, Meta(description="Risk that opens an alert.")] = 0.5
+    critical_risk: Annotated[Probability, Meta(description="Risk that makes it critical.")] = 0.95
+    resolve_risk: Annotated[Probability, Meta(description="Risk below which it may end.")] = 0.1
+    open_buckets: Annotated[
+        int, Meta(ge=1, le=1440, description="Buckets in a row over the threshold to open.")
+    ] = 2
+    resolve_buckets: Annotated[
+        int, Meta(ge=1, le=1440, description="Buckets in a row of health to resolve.")
+    ] = 15
+    update_seconds: Annotated[
+        int, Meta(ge=0, le=86_400, description="Least event time between two updates.")
+    ] = 900
+
+
+class ServiceSettings(_Section):
+    """The calendar and the contingency plan of one service; `default` stands for all others."""
+
+    time_zone: Annotated[str, Meta(description="IANA name.")] = "UTC"
+    country: Annotated[
+        str | None, Meta(description="ISO 3166 code of the holiday calendar; none: no holidays.")
+    ] = None
+    subdivision: Annotated[
+        str | None, Meta(description="State or province of the holiday calendar.")
+    ] = None
+    holiday_categories: Annotated[
+        list[str], Meta(description="Categories of the library `holidays`.")
+    ] = ["public", "optional"]
+    holidays: Annotated[
+        list[str], Meta(description="Further holidays, as YYYY-MM-DD.")
+    ] = []
+    opening_hours: Annotated[
+        list[str],
+        Meta(description="For example `mon-fri 08:00-18:00`; empty: always open."),
+    ] = []
+    runbook_url: Annotated[
+        str | None, Meta(description="Where runbooks live; the kind of alert is appended.")
+    ] = None
+    actions: Annotated[
+        dict[Literal["surge", "failure", "silence", "forecast"], list[str]],
+        Meta(description="Contingency plan by kind of alert."),
+    ] = {}
+
+
+class WorkerSettings(_Section):
+    """The process."""
+
+    web_host: Annotated[str, Meta(min_length=1, description="Address of the web server.")] = (
+        "127.0.0.1"
+    )
+    web_port: Annotated[
+        int, Meta(ge=0, le=65_535, description="Port of /metrics, /healthz and /readyz.")
+    ] = 6066
+    checkpoint_seconds: Annotated[
+        float, Meta(ge=0.1, le=60, description="Time between checkpoints of the state.")
+    ] = 1.0
+    tick_seconds: Annotated[
+        float, Meta(ge=0.1, le=60, description="Time between ticks of an idle partition.")
+    ] = 1.0
+    stop_seconds: Annotated[
+        float, Meta(ge=1, le=300, description="Longest time that a clean stop may take.")
+    ] = 20.0
+    data_dir: Annotated[
+        str, Meta(min_length=1, description="Directory for Faust's own files.")
+    ] = "/tmp/ruptura"
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="Least severity logged.")
+    ] = "info"
+    log_format: Annotated[
+        Literal["json", "console"], Meta(description="JSON lines, or lines for people.")
+    ] = "json"
+    max_label_sets: Annotated[
+        int,
+        Meta(ge=1, le=1_000_000, description="Channels exported one by one; the rest is `other`."),
+    ] = 2_000
+
+
+class Settings(_Section):
+    """All settings. One TOML file, then `RUPTURA_<SECTION>__<KEY>` from the environment."""
+
+    kafka: KafkaSettings = KafkaSettings()
+    topics: TopicSettings = TopicSettings()
+    window: WindowSettings = WindowSettings()
+    detection: DetectionSettings = DetectionSettings()
+    alert: AlertSettings = AlertSettings()
+    worker: WorkerSettings = WorkerSettings()
+    services: Annotated[
+        dict[str, ServiceSettings], Meta(description="By name; `default` for all others.")
+    ] = {}
