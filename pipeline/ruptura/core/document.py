@@ -27,7 +27,9 @@ class AlertSignal(msgspec.Struct, frozen=True, gc=False):
 
     series: Annotated[str, Meta(description="tickets.<series> or the name of a metric.")]
     direction: Direction
-    observed: Annotated[float, Meta(description="Value in the bucket; base units.")]
+    observed: Annotated[
+        float | None, Meta(description="Value in the bucket, base units; null: nothing came.")
+    ]
     expected: Annotated[float, Meta(description="Expected value, from before it was seen.")]
     lower: Annotated[float, Meta(description="Lower end of the expected band.")]
     upper: Annotated[float, Meta(description="Upper end of the expected band.")]
@@ -100,4 +102,3 @@ class DeadLetter(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     headers: Annotated[
         list[tuple[str, str]], Meta(description="Pairs of name and base64 of the value.")
     ] = []
-

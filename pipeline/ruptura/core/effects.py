@@ -18,7 +18,7 @@ class SeriesPoint(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         service, channel, series: Which series; `tickets.<name>` or the name of a metric.
         start: Start of the bucket, in seconds since the Unix epoch.
-        observed: The value, in base units (counts per bucket).
+        observed: The value, in base units (counts per bucket); None where nothing was measured.
         expected: Expected value from before it was seen; None while warming up.
         lower, upper: The expected band; None while warming up.
         score: Tail probability of the value, in (0, 1]; None while warming up.
@@ -29,7 +29,7 @@ class SeriesPoint(msgspec.Struct, frozen=True, gc=False):
     channel: str
     series: str
     start: float
-    observed: float
+    observed: float | None
     expected: float | None = None
     lower: float | None = None
     upper: float | None = None
@@ -61,6 +61,7 @@ class Effects(msgspec.Struct, gc=False):
         consumed: Records by topic (all of them, rejected ones too).
         late: Events by topic that came after their bucket had to close.
         duplicates: Events by topic whose event_id was seen before.
+        repeated: Records by topic that a restored state reflects already, delivered once more.
         misrouted: Events by service whose record key is not the service.
         evicted: Open tickets forgotten because a channel had too many.
         rejections: Refused records, each once.
@@ -76,6 +77,7 @@ class Effects(msgspec.Struct, gc=False):
     late: dict[str, int] = {}
     duplicates: dict[str, int] = {}
     misrouted: dict[str, int] = {}
+    repeated: dict[str, int] = {}
     evicted: int = 0
     rejections: list[Rejection] = []
     buckets: int = 0

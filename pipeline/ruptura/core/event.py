@@ -21,6 +21,8 @@ MAX_MAGNITUDE = 1e15
 MAX_DOCUMENT_BYTES = 1 << 20
 """Largest document that is decoded; Kafka's own default for `message.max.bytes` is as much."""
 
+_MAX_TEXT = 200
+
 _YEAR_9000 = 221_845_392_000.0
 
 Identifier = Annotated[str, Meta(min_length=1, max_length=256)]
@@ -30,7 +32,7 @@ Seconds = Annotated[float, Meta(ge=0, le=1e9)]
 MetricName = Annotated[
     str,
     Meta(
-        pattern="^[a-zA-Z_:][a-zA-Z0-9_:]*$",
+        pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*\Z",
         max_length=128,
         description="A Prometheus metric name, in base units (for example request_seconds).",
     ),
@@ -208,6 +210,11 @@ def _rejection(record: Record, error: Exception) -> Rejection:
     if not isinstance(error, msgspec.ValidationError):
         text = "JSON is nested too deeply" if isinstance(error, RecursionError) else str(error)
         return Rejection(record, Reason.MALFORMED_JSON, f"{text} - at `$`")
-    text = str(error)
-    reason = Reason.MISSING_FIELD if "missing required field" in text else Reason.INVALID_FIELD
-    return Rejection(record, reason, text if " - at `" in text else f"{text} - at `$`")
+    fault, at, path = str(error).rpartition(" - at `")
+    if not at:
+        fault, path = path, "$`"
+    missing = fault.startswith("Object missing required field")
+    if len(fault) > _MAX_TEXT:  # an invalid choice is quoted whole
+        fault = f"{fault[:_MAX_TEXT]}..."
+    reason = Reason.MISSING_FIELD if missing else Reason.INVALID_FIELD
+    return Rejection(record, reason, f"{fault} - at `{path}")

@@ -1,7 +1,8 @@
-"""Every setting, with its default, unit and range. Read once, checked, then frozen.
+"""Every setting, with its default, unit and range, as types.
 
-The types are the documentation: `ruptura config show` and the reference in the README are made
-from the descriptions and bounds below.
+The types are the documentation: `ruptura config show`, the reference and `deploy/ruptura.toml`
+are made from the descriptions and bounds below. Units come from the names (`_seconds`,
+`_buckets`) or stand in `extra`.
 """
 
 from __future__ import annotations
@@ -12,37 +13,70 @@ import msgspec
 from msgspec import Meta
 
 TopicName = Annotated[
-    str, Meta(pattern="^[a-zA-Z0-9._-]+$", min_length=1, max_length=249, description="")
+    str,
+    Meta(
+        pattern="^[a-zA-Z0-9._-]+$",
+        min_length=1,
+        max_length=249,
+        extra={"allowed": "1 to 249 letters, digits, dots, underscores or hyphens"},
+    ),
 ]
-Probability = Annotated[float, Meta(gt=0, lt=1)]
+Probability = Annotated[float, Meta(gt=0, lt=1, extra={"unit": "probability"})]
+DEFAULT_CATEGORIES = ("public", "optional")
 
 
-class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A table of the file; an unknown key is an error."""
 
 
-class KafkaSettings(_Section):
+class KafkaSettings(Section, frozen=True):
     """How every client reaches the brokers."""
 
     bootstrap_servers: Annotated[
         str, Meta(min_length=1, description="host:port, several with commas.")
     ] = "localhost:9092"
     group_id: Annotated[
-        str, Meta(min_length=1, description="Consumer group; also the id of the Faust app.")
+        str,
+        Meta(
+            pattern="^[a-zA-Z0-9._-]+$",
+            min_length=1,
+            max_length=200,
+            description="Consumer group; also the id of the Faust app, and so part of topic names.",
+            extra={"allowed": "1 to 200 letters, digits, dots, underscores or hyphens"},
+        ),
     ] = "ruptura"
     security_protocol: Annotated[
         Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"],
         Meta(description="Transport of every Kafka client."),
     ] = "PLAINTEXT"
     ssl_cafile: Annotated[
-        str | None, Meta(description="PEM file of the authorities to trust; none: the system's.")
+        str | None,
+        Meta(
+            description="PEM file of the authorities to trust; none: the system's.",
+            examples=["/etc/ruptura/ca.pem"],
+        ),
     ] = None
     ssl_certfile: Annotated[
-        str | None, Meta(description="PEM file of the client's certificate.")
+        str | None,
+        Meta(
+            description="PEM file of the client's certificate.",
+            examples=["/etc/ruptura/client.pem"],
+        ),
     ] = None
-    ssl_keyfile: Annotated[str | None, Meta(description="PEM file of the client's key.")] = None
+    ssl_keyfile: Annotated[
+        str | None,
+        Meta(
+            description="PEM file of the client's key; none: in ssl_certfile.",
+            examples=["/etc/ruptura/client.key"],
+        ),
+    ] = None
     ssl_key_password: Annotated[
-        str | None, Meta(description="Password of the client's key.", extra={"secret": True})
+        str | None,
+        Meta(
+            description="Password of the client's key.",
+            examples=["from the environment"],
+            extra={"secret": True},
+        ),
     ] = None
     ssl_check_hostname: Annotated[
         bool, Meta(description="Whether the broker's certificate must carry its host name.")
@@ -51,9 +85,19 @@ class KafkaSettings(_Section):
         Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"],
         Meta(description="SASL mechanism, where security_protocol has SASL."),
     ] = "PLAIN"
-    sasl_username: Annotated[str | None, Meta(description="SASL user.")] = None
+    sasl_username: Annotated[
+        str | None,
+        Meta(
+            description="SASL user; needed where security_protocol has SASL.", examples=["ruptura"]
+        ),
+    ] = None
     sasl_password: Annotated[
-        str | None, Meta(description="SASL password.", extra={"secret": True})
+        str | None,
+        Meta(
+            description="SASL password; needed with SASL.",
+            examples=["from the environment"],
+            extra={"secret": True},
+        ),
     ] = None
     session_timeout_seconds: Annotated[
         float, Meta(ge=6, le=300, description="A worker silent for so long has left the group.")
@@ -62,8 +106,12 @@ class KafkaSettings(_Section):
         float, Meta(ge=0.01, le=5, description="Longest wait of the broker for more records.")
     ] = 0.2
 
+    def __repr__(self) -> str:
+        """Name the brokers and nothing else: a log or a traceback must not show passwords."""
+        return f"KafkaSettings(bootstrap_servers={self.bootstrap_servers!r}, ...)"
 
-class TopicSettings(_Section):
+
+class TopicSettings(Section, frozen=True):
     """Names and shapes of the topics."""
 
     tickets: Annotated[TopicName, Meta(description="In: TicketEvent.")] = "ruptura.tickets"
@@ -73,9 +121,17 @@ class TopicSettings(_Section):
     alerts: Annotated[TopicName, Meta(description="Out: Alert.")] = "ruptura.alerts"
     dead_letter: Annotated[TopicName, Meta(description="Out: DeadLetter.")] = "ruptura.dead-letter"
     partitions: Annotated[
-        int, Meta(ge=1, le=10_000, description="Partitions of each topic; the most workers.")
+        int,
+        Meta(
+            ge=1,
+            le=10_000,
+            description="Partitions of each topic; the most workers.",
+            extra={"unit": "partitions"},
+        ),
     ] = 4
-    replication_factor: Annotated[int, Meta(ge=1, le=10, description="Copies of each record.")] = 1
+    replication_factor: Annotated[
+        int, Meta(ge=1, le=10, description="Copies of each record.", extra={"unit": "copies"})
+    ] = 1
     retention_seconds: Annotated[
         int, Meta(ge=3600, le=315_360_000, description="Retention of the input topics.")
     ] = 604_800
@@ -84,7 +140,7 @@ class TopicSettings(_Section):
     ] = 2_592_000
 
 
-class WindowSettings(_Section):
+class WindowSettings(Section, frozen=True):
     """Event time, and the bounds of memory."""
 
     bucket_seconds: Annotated[
@@ -110,25 +166,48 @@ class WindowSettings(_Section):
         float, Meta(ge=0, le=86_400, description="How long an event_id is remembered.")
     ] = 600.0
     duplicate_ids: Annotated[
-        int, Meta(ge=0, le=1_000_000, description="How many event_ids a channel remembers.")
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000,
+            description="How many event_ids a channel remembers.",
+            extra={"unit": "event_ids"},
+        ),
     ] = 10_000
     expire_seconds: Annotated[
         int,
         Meta(ge=3600, le=31_536_000, description="A channel silent for so long is taken as gone."),
     ] = 604_800
     max_channels: Annotated[
-        int, Meta(ge=1, le=1_000_000, description="Channels per partition; further are refused.")
+        int,
+        Meta(
+            ge=1,
+            le=1_000_000,
+            description="Channels per partition; further are refused.",
+            extra={"unit": "channels"},
+        ),
     ] = 20_000
     max_metrics: Annotated[
-        int, Meta(ge=1, le=10_000, description="Metrics per channel; further are refused.")
+        int,
+        Meta(
+            ge=1,
+            le=10_000,
+            description="Metrics per channel; further are refused.",
+            extra={"unit": "metrics"},
+        ),
     ] = 200
     max_open_tickets: Annotated[
         int,
-        Meta(ge=1, le=10_000_000, description="Open tickets per channel; older are forgotten."),
+        Meta(
+            ge=1,
+            le=10_000_000,
+            description="Open tickets per channel; older are forgotten.",
+            extra={"unit": "tickets"},
+        ),
     ] = 100_000
 
 
-class DetectionSettings(_Section):
+class DetectionSettings(Section, frozen=True):
     """What is normal, and when a deviation matters."""
 
     warm_up_seconds: Annotated[
@@ -138,17 +217,37 @@ class DetectionSettings(_Section):
         Probability, Meta(description="Tail probability outside each end of the published band.")
     ] = 0.001
     minimum_relative_effect: Annotated[
-        float, Meta(ge=0, le=100, description="Least deviation, relative to the expectation.")
+        float,
+        Meta(
+            ge=0,
+            le=100,
+            description="Least deviation, relative to the expectation.",
+            extra={"unit": "ratio"},
+        ),
     ] = 0.3
+    minimum_level_effect: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=100,
+            description="Least deviation of a linear gauge, relative to its level.",
+        ),
+    ] = 0.1
     minimum_count_effect: Annotated[
-        float, Meta(ge=0, le=1e9, description="Least deviation of a count, in events.")
+        float,
+        Meta(
+            ge=0,
+            le=1e9,
+            description="Least deviation of a count, in events.",
+            extra={"unit": "events"},
+        ),
     ] = 5.0
     signal_probability: Annotated[
         Probability, Meta(description="Evidence below this tail probability is a signal.")
     ] = 0.001
 
 
-class AlertSettings(_Section):
+class AlertSettings(Section, frozen=True):
     """When the risk of a channel becomes an alert, and when it ends."""
 
     prior: Annotated[
@@ -168,43 +267,76 @@ class AlertSettings(_Section):
     ] = 900
 
 
-class ServiceSettings(_Section):
-    """The calendar and the contingency plan of one service; `default` stands for all others."""
+class ServiceSettings(Section, frozen=True):
+    """The calendar and the contingency plan of one service.
 
-    time_zone: Annotated[str, Meta(description="IANA name.")] = "UTC"
+    The service `default` stands for all others, and for the keys that a service leaves out.
+    """
+
+    time_zone: Annotated[
+        str,
+        Meta(
+            description="IANA name, for the season of day and week.", examples=["America/Sao_Paulo"]
+        ),
+    ] = "UTC"
     country: Annotated[
-        str | None, Meta(description="ISO 3166 code of the holiday calendar; none: no holidays.")
+        str | None,
+        Meta(
+            description="ISO 3166 code of the holiday calendar; none: no holidays.", examples=["BR"]
+        ),
     ] = None
     subdivision: Annotated[
-        str | None, Meta(description="State or province of the holiday calendar.")
+        str | None, Meta(description="State or province of the holiday calendar.", examples=["SP"])
     ] = None
     holiday_categories: Annotated[
-        list[str], Meta(description="Categories of the library `holidays`.")
-    ] = ["public", "optional"]
+        list[str],
+        Meta(
+            description="Categories of the library `holidays`; "
+            "those of the default count where the country has them.",
+            examples=[["public", "optional"]],
+        ),
+    ] = msgspec.field(default_factory=lambda: list(DEFAULT_CATEGORIES))
     holidays: Annotated[
-        list[str], Meta(description="Further holidays, as YYYY-MM-DD.")
+        list[str], Meta(description="Further holidays, as YYYY-MM-DD.", examples=[["2026-01-25"]])
     ] = []
     opening_hours: Annotated[
         list[str],
-        Meta(description="For example `mon-fri 08:00-18:00`; empty: always open."),
+        Meta(
+            description="Spans in local time, also over midnight; empty: always open. "
+            "Once given, holidays are closed.",
+            examples=[["mon-fri 08:00-18:00", "sat 09:00-13:00"]],
+        ),
     ] = []
     runbook_url: Annotated[
-        str | None, Meta(description="Where runbooks live; the kind of alert is appended.")
+        str | None,
+        Meta(
+            description="Where runbooks live; the kind of alert is appended.",
+            examples=["https://runbooks.example/ruptura/"],
+        ),
     ] = None
     actions: Annotated[
         dict[Literal["surge", "failure", "silence", "forecast"], list[str]],
-        Meta(description="Contingency plan by kind of alert."),
+        Meta(
+            description="Contingency plan by kind of alert.",
+            examples=[{"silence": ["Call the vendor of the channel."]}],
+        ),
     ] = {}
 
 
-class WorkerSettings(_Section):
+class WorkerSettings(Section, frozen=True):
     """The process."""
 
     web_host: Annotated[str, Meta(min_length=1, description="Address of the web server.")] = (
         "127.0.0.1"
     )
     web_port: Annotated[
-        int, Meta(ge=0, le=65_535, description="Port of /metrics, /healthz and /readyz.")
+        int,
+        Meta(
+            ge=0,
+            le=65_535,
+            description="Port of /metrics, /healthz and /readyz.",
+            extra={"unit": "port"},
+        ),
     ] = 6066
     checkpoint_seconds: Annotated[
         float, Meta(ge=0.1, le=60, description="Time between checkpoints of the state.")
@@ -215,9 +347,9 @@ class WorkerSettings(_Section):
     stop_seconds: Annotated[
         float, Meta(ge=1, le=300, description="Longest time that a clean stop may take.")
     ] = 20.0
-    data_dir: Annotated[
-        str, Meta(min_length=1, description="Directory for Faust's own files.")
-    ] = "/tmp/ruptura"
+    data_dir: Annotated[str, Meta(min_length=1, description="Directory for Faust's own files.")] = (
+        "/tmp/ruptura"  # noqa: S108 - nothing in it is trusted or kept
+    )
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="Least severity logged.")
     ] = "info"
@@ -226,11 +358,16 @@ class WorkerSettings(_Section):
     ] = "json"
     max_label_sets: Annotated[
         int,
-        Meta(ge=1, le=1_000_000, description="Channels exported one by one; the rest is `other`."),
+        Meta(
+            ge=1,
+            le=1_000_000,
+            description="Channels exported one by one; the rest is `other`.",
+            extra={"unit": "channels"},
+        ),
     ] = 2_000
 
 
-class Settings(_Section):
+class Settings(Section, frozen=True):
     """All settings. One TOML file, then `RUPTURA_<SECTION>__<KEY>` from the environment."""
 
     kafka: KafkaSettings = KafkaSettings()
@@ -240,5 +377,6 @@ class Settings(_Section):
     alert: AlertSettings = AlertSettings()
     worker: WorkerSettings = WorkerSettings()
     services: Annotated[
-        dict[str, ServiceSettings], Meta(description="By name; `default` for all others.")
+        dict[str, ServiceSettings],
+        Meta(description="By name; `default` for all others and for left out keys."),
     ] = {}

@@ -1,0 +1,123 @@
+# From a fresh clone to everything the project does. `make help` lists the targets.
+#
+# pip installs, not a faster tool, because pip is what every Python brings and what obeys the
+# PIP_* variables and pip.conf of the machine. The lock file holds the closure of the package and
+# of its dev group: as constraints (-c) it pins what the package needs, as requirements (-r) it
+# brings the dev group too, which pip before 25.1 could not read from pyproject.toml.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.SUFFIXES:
+
+PIP := .venv/bin/python -m pip --disable-pip-version-check --quiet
+
+# The suite runs on the first of these; the others are supported.
+PYTHONS := python3.11 python3.12 python3.13 python3
+PYTHON ?=
+
+# Further arguments for the tool that a target runs, as in: make test ARGS="-k window -x"
+ARGS ?=
+
+.PHONY: help
+help: ## List the targets
+	@echo 'Targets (ARGS="..." reaches the tool, PYTHON=... chooses the interpreter):'
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' Makefile | \
+	  while IFS='|' read -r target text; do printf '  make %-12s %s\n' "$$target" "$$text"; done
+
+.PHONY: demo
+demo: .venv/.installed ## Install, then watch real events turn into alerts on an embedded broker
+	.venv/bin/ruptura demo $(ARGS)
+
+.PHONY: test
+test: .venv/.installed-dev ## Install, then run the default test suite (nothing but Python needed)
+	.venv/bin/pytest $(ARGS)
+
+.PHONY: integration
+integration: servers .venv/.installed-dev ## Run the suite with real servers (Kafka, Prometheus)
+	.venv/bin/pytest -m integration $(ARGS)
+
+.PHONY: install
+install: .venv/.installed ## Install Ruptura into .venv, and nothing else
+
+.PHONY: develop
+develop: .venv/.installed-dev ## Install Ruptura and the tools of its developers into .venv
+
+.PHONY: check
+check: lint types contracts test ## All that must pass before a change is sent
+
+.PHONY: lint
+lint: .venv/.installed-dev ## Check style and formatting (ruff)
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+
+.PHONY: types
+types: .venv/.installed-dev ## Check types, strictly (mypy)
+	.venv/bin/mypy
+
+.PHONY: contracts
+contracts: .venv/.installed-dev ## Check who may import whom (import-linter)
+	.venv/bin/lint-imports --no-logo
+
+.PHONY: wheel
+wheel: .venv/.installed-dev ## Build the wheel into dist/
+	$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
+
+.PHONY: lock
+lock: .venv/bin/uv ## Renew the lock file; ARGS=--upgrade takes the newest versions (uv reads UV_*)
+	.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
+	  --group dev pyproject.toml --output-file requirements.lock $(ARGS)
+
+.PHONY: clean
+clean: ## Remove .venv and everything built
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+.PHONY: servers
+servers:
+	@missing=; \
+	for program in java mvn kcat prometheus promtool; do \
+	  command -v $$program >/dev/null || missing="$$missing $$program"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+	  echo "make integration misses$$missing; on Debian:" \
+	    "apt-get install default-jre-headless maven kcat prometheus" >&2; \
+	  exit 1; \
+	fi
+
+# A virtual environment that is already there is kept, so that nobody loses one made by hand.
+.venv/.created:
+	@python=; bare=; \
+	for candidate in $(or $(PYTHON),$(PYTHONS)); do \
+	  "$$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+	    2>/dev/null || continue; \
+	  if "$$candidate" -c 'import ensurepip, venv' 2>/dev/null; then \
+	    python=$$candidate; break; \
+	  fi; \
+	  bare=$${bare:-$$candidate}; \
+	done; \
+	if [ -n "$$python" ]; then \
+	  :; \
+	elif [ -n "$$bare" ]; then \
+	  echo "$$bare cannot make virtual environments; on Debian: apt-get install python3-venv" >&2; \
+	  exit 1; \
+	else \
+	  echo "Ruptura needs Python 3.11, 3.12 or 3.13, found none in:" \
+	    "$(or $(PYTHON),$(PYTHONS)); on Debian: apt-get install python3 python3-venv" >&2; \
+	  exit 1; \
+	fi; \
+	if [ -x .venv/bin/python ]; then "$$python" -m venv .venv; \
+	else "$$python" -m venv --clear .venv; fi
+	@touch $@
+
+.venv/.installed: .venv/.created pyproject.toml requirements.lock
+	@echo "Installing Ruptura into .venv (about half a minute)"
+	@$(PIP) install --constraint requirements.lock --editable .
+	@touch $@
+
+.venv/.installed-dev: .venv/.created pyproject.toml requirements.lock
+	@echo "Installing Ruptura and its development tools into .venv (about a minute)"
+	@$(PIP) install --requirement requirements.lock --editable .
+	@touch .venv/.installed $@
+
+.venv/bin/uv: | .venv/.created
+	@$(PIP) install --constraint requirements.lock uv

@@ -1,0 +1,5 @@
+"""`python -m ruptura`."""
+
+from ruptura.cli import main
+
+main()

@@ -1,0 +1,70 @@
+"""Settings to an engine: the one place where the parts are put together, for every shell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import TypeVar
+
+import msgspec
+
+from ruptura.calendars import calendar_for
+from ruptura.catalogue import known_metrics
+from ruptura.core.channel import Parts
+from ruptura.core.document import Action
+from ruptura.core.engine import Config, Engine, TopicKind
+from ruptura.core.evidence import Scales
+from ruptura.core.tuning import AlertTuning, DetectionTuning, WindowTuning
+from ruptura.detectors.factory import baseline_factory
+from ruptura.settings import ServiceSettings, Settings, settings_hash
+
+_T = TypeVar("_T")
+
+
+def input_topics(settings: Settings) -> dict[str, TopicKind]:
+    """Return the input topics by name."""
+    topics = settings.topics
+    return {topics.tickets: "tickets", topics.channel_metrics: "channel_metrics"}
+
+
+def build_engine(settings: Settings) -> Engine:
+    """Put an engine together."""
+    bucket_seconds = float(settings.window.bucket_seconds)
+
+    @lru_cache(maxsize=4096)
+    def plan(service: str) -> Mapping[str, Sequence[Action]]:
+        return _plan(settings.services.get(service) or settings.services.get("default"))
+
+    return Engine(
+        Config(
+            topics=input_topics(settings),
+            parts=Parts(
+                _tuning(settings.window, WindowTuning),
+                _tuning(settings.detection, DetectionTuning),
+                Scales(bucket_seconds),
+                baseline_factory(bucket_seconds),
+                known_metrics(),
+            ),
+            alert=_tuning(settings.alert, AlertTuning),
+            calendar=lambda service: calendar_for(service, settings),
+            plan=plan,
+            shape=settings_hash(settings),
+        )
+    )
+
+
+def _tuning(section: msgspec.Struct, kind: type[_T]) -> _T:
+    return msgspec.convert(section, kind, from_attributes=True)
+
+
+def _plan(service: ServiceSettings | None) -> dict[str, list[Action]]:
+    plan: dict[str, list[Action]] = {}
+    if service is None:
+        return plan
+    for kind in ("surge", "failure", "silence", "forecast"):
+        steps = [Action(text) for text in service.actions.get(kind, ())]
+        if service.runbook_url is not None:
+            url = f"{service.runbook_url.rstrip('/')}/{kind}"
+            steps.append(Action("Follow the runbook.", url))
+        plan[kind] = steps
+    return plan

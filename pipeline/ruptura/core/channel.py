@@ -1,0 +1,282 @@
+"""One channel of a service: its open buckets, its series and its alert."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from ruptura.core.alert import Lifecycle
+from ruptura.core.baseline import BaselineFactory
+from ruptura.core.calendar import Phase
+from ruptura.core.effects import SeriesPoint
+from ruptura.core.event import ChannelMetricEvent
+from ruptura.core.evidence import Scales
+from ruptura.core.series import TICKET_SERIES, UNKNOWN_GAUGE, UNKNOWN_RATIO, SeriesSpec
+from ruptura.core.signal import Signal, Watch, WatchState
+from ruptura.core.tuning import DetectionTuning, WindowTuning
+from ruptura.core.window import (
+    Backlog,
+    MetricSum,
+    TicketBucket,
+    new_ticket_bucket,
+    ticket_values,
+)
+
+Points = list[SeriesPoint]
+
+_HEALTH: Final = 0.05
+"""A bucket is healthy if the evidence of every series at fault is above this probability."""
+
+
+class ChannelState(msgspec.Struct, frozen=True, array_like=True):
+    """All that a channel remembers."""
+
+    first: float
+    last: float
+    has_tickets: bool
+    tickets: dict[int, TicketBucket]
+    metrics: dict[int, dict[str, MetricSum]]
+    kinds: dict[str, str]
+    backlog: Backlog
+    watches: dict[str, WatchState]
+    alert: Lifecycle
+    recent: list[int]
+    older: list[int]
+    rotated: float
+
+
+class Parts(msgspec.Struct, frozen=True):
+    """What all channels share."""
+
+    window: WindowTuning
+    detection: DetectionTuning
+    scales: Scales
+    baseline: BaselineFactory
+    catalogue: Mapping[str, SeriesSpec]
+
+
+class Closed(msgspec.Struct, gc=False):
+    """What closing a bucket of a channel found out."""
+
+    signals: list[Signal]
+    healthy: bool
+    warm: bool
+    evicted: int
+
+
+class Channel:
+    """The live state of a channel.
+
+    Args:
+        service, name: Whose channel, and which.
+        parts: Shared by all channels.
+        first: Event time of its first event, in seconds since the Unix epoch.
+    """
+
+    __slots__ = (
+        "_kinds",
+        "_older",
+        "_parts",
+        "_recent",
+        "_rotated",
+        "_watches",
+        "alert",
+        "backlog",
+        "first",
+        "has_tickets",
+        "last",
+        "metrics",
+        "name",
+        "service",
+        "tickets",
+    )
+
+    def __init__(self, service: str, name: str, parts: Parts, first: float) -> None:
+        self.service, self.name = service, name
+        self._parts = parts
+        self.first = self.last = first
+        self.has_tickets = False
+        self.tickets: dict[int, TicketBucket] = {}
+        self.metrics: dict[int, dict[str, MetricSum]] = {}
+        self._kinds: dict[str, str] = {}  # metric -> "ratio" or "value", by its first event
+        self.backlog = Backlog({})
+        self._watches: dict[str, Watch] = {}
+        self.alert = Lifecycle()
+        self._recent: set[int] = set()
+        self._older: set[int] = set()
+        self._rotated = first
+
+    def is_repeated(self, identity: int) -> bool:
+        """Tell whether an event was seen before, and remember it."""
+        if identity in self._recent or identity in self._older:
+            return True
+        self._recent.add(identity)
+        if len(self._recent) * 2 > self._parts.window.duplicate_ids:
+            self._older, self._recent = self._recent, set()
+        return False
+
+    def accepts_metric(self, event: ChannelMetricEvent) -> bool:
+        """Tell whether the metric is known, or there is room for one more."""
+        if event.metric in self._kinds:
+            return True
+        if len(self._kinds) >= self._parts.window.max_metrics:
+            return False
+        self._kinds[event.metric] = "value" if event.value is not None else "ratio"
+        return True
+
+    def close(self, index: int, start: float, end: float, phase: Phase, points: Points) -> Closed:
+        """Close a bucket: one value per series is judged and learned.
+
+        Args:
+            index: Of the bucket.
+            start, end: Of the bucket, in seconds since the Unix epoch.
+            phase: Where in the week it lies.
+            points: Gets one point per series that has a value.
+        """
+        window = self._parts.window
+        if end - self._rotated >= window.duplicate_seconds:
+            self._older, self._recent, self._rotated = self._recent, set(), end
+        signals: list[Signal] = []
+        evicted = 0
+        sane = True
+        at = len(points)
+        if self.has_tickets:
+            bucket = self.tickets.pop(index, None) or new_ticket_bucket()
+            evicted = self.backlog.settle(bucket, window.max_open_tickets)
+            for series, value, size in ticket_values(bucket, self.backlog):
+                watch = self._watches.get(series)
+                if watch is None:
+                    if not value:
+                        continue  # a series begins with its first event
+                    watch = self._watch(series, TICKET_SERIES[series], start)
+                self._observe(watch, start, value, size, phase, points, signals)
+        if self._kinds:
+            sane = self._close_metrics(index, start, phase, points, signals)
+        fresh = points[at:]
+        warm = any(point.score is not None for point in fresh)
+        return Closed(signals, sane and self._is_healthy(fresh), warm, evicted)
+
+    def _close_metrics(
+        self, index: int, start: float, phase: Phase, points: Points, signals: list[Signal]
+    ) -> bool:
+        detection = self._parts.detection
+        sums = self.metrics.pop(index, {})
+        complete = True
+        for metric, kind in self._kinds.items():
+            total = sums.get(metric)
+            watch = self._watches.get(metric)
+            value = None if total is None else _metric_value(total, kind)
+            if value is not None:
+                if watch is None:
+                    watch = self._watch(metric, self._spec(metric, kind), start)
+                amount, size = value
+                if watch.spec.family == "count" and total is not None:
+                    amount, size = total.total, 1.0
+                self._observe(
+                    watch,
+                    start,
+                    max(amount, 0.0) if watch.spec.family == "count" else amount,
+                    size,
+                    phase,
+                    points,
+                    signals,
+                )
+            elif watch is not None:
+                missed = watch.miss(start, phase, detection)
+                if missed is not None:
+                    complete = False
+                    point, found = missed
+                    points.append(point)
+                    signals.extend(found)
+        return complete
+
+    def _observe(
+        self,
+        watch: Watch,
+        start: float,
+        value: float,
+        size: float,
+        phase: Phase,
+        points: Points,
+        signals: list[Signal],
+    ) -> None:
+        point, found = watch.observe(start, value, size, phase, self._parts.detection)
+        points.append(point)
+        if found:
+            signals.extend(found)
+
+    def _spec(self, metric: str, kind: str) -> SeriesSpec:
+        spec = self._parts.catalogue.get(metric)
+        if kind == "ratio":
+            return spec if spec is not None and spec.family == "ratio" else UNKNOWN_RATIO
+        return spec if spec is not None and spec.family != "ratio" else UNKNOWN_GAUGE
+
+    def _watch(self, series: str, spec: SeriesSpec, start: float) -> Watch:
+        watch = self._watches[series] = Watch(
+            self.service,
+            self.name,
+            series,
+            spec,
+            self._parts.baseline(spec),
+            self._parts.scales,
+            start,
+        )
+        return watch
+
+    def _is_healthy(self, fresh: Points) -> bool:
+        """Whether every series that the alert blames was measured, and is as expected."""
+        blamed = {signal.series for signal in self.alert.signals}
+        if not blamed:
+            return True
+        fine = {
+            point.series
+            for point in fresh
+            if point.observed is not None
+            and point.evidence is not None
+            and point.evidence >= _HEALTH
+        }
+        return blamed <= fine
+
+    def dump(self) -> ChannelState:
+        """Return the state."""
+        return ChannelState(
+            self.first,
+            self.last,
+            self.has_tickets,
+            self.tickets,
+            self.metrics,
+            self._kinds,
+            self.backlog,
+            {series: watch.dump() for series, watch in self._watches.items()},
+            self.alert,
+            sorted(self._recent),
+            sorted(self._older),
+            self._rotated,
+        )
+
+    def load(self, state: ChannelState) -> None:
+        """Take a state back; ValueError if a series is not of its kind."""
+        self.first, self.last = state.first, state.last
+        self.has_tickets = state.has_tickets
+        self.tickets, self.metrics = state.tickets, state.metrics
+        self._kinds = state.kinds
+        self.backlog, self.alert = state.backlog, state.alert
+        self._recent, self._older = set(state.recent), set(state.older)
+        self._rotated = state.rotated
+        for series, watch_state in state.watches.items():
+            kind = self._kinds.get(series)
+            if kind is None and series not in TICKET_SERIES:
+                raise ValueError(f"unknown series {series!r}")
+            spec = TICKET_SERIES[series] if kind is None else self._spec(series, kind)
+            self._watch(series, spec, watch_state.started).load(watch_state)
+
+
+def _metric_value(total: MetricSum, kind: str) -> tuple[float, float] | None:
+    """Return value and size, or None where the bucket tells nothing."""
+    if kind == "ratio":
+        return (total.total, total.denominator) if total.denominator > 0.0 else None
+    if total.denominator > 0.0:
+        return total.total / total.denominator, 1.0
+    return total.total / total.samples, 1.0

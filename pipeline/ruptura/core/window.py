@@ -1,0 +1,198 @@
+"""Events gather in open buckets; a closed bucket yields one value per series."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Final
+
+import msgspec
+import xxhash
+
+from ruptura.core.event import ChannelMetricEvent, TicketEvent
+
+_TYPES: Final = (
+    "opened",
+    "updated",
+    "transferred",
+    "escalated",
+    "reopened",
+    "resolved",
+    "closed",
+    "abandoned",
+    "rated",
+)
+_TYPE_INDEX: Final = {name: index for index, name in enumerate(_TYPES)}
+_OPENED, _UPDATED, _TRANSFERRED, _ESCALATED, _REOPENED, _RESOLVED, _CLOSED, _ABANDONED, _RATED = (
+    range(len(_TYPES))
+)
+_ENTERS: Final = frozenset((_OPENED, _REOPENED))
+_LEAVES: Final = frozenset((_RESOLVED, _CLOSED, _ABANDONED))
+_MOVES: Final = _ENTERS | _LEAVES
+_WAIT, _HANDLE, _RESOLUTION, _RATING = range(4)
+_MEANS: Final = (
+    "tickets.wait_seconds",
+    "tickets.handle_seconds",
+    "tickets.resolution_seconds",
+    "tickets.rating",
+)
+
+
+def identity(text: str) -> int:
+    """Return 64 bits that stand for an identifier (XXH3; two of a million clash once in 10^7)."""
+    return xxhash.xxh3_64_intdigest(text.encode())
+
+
+class TicketBucket(msgspec.Struct, array_like=True):
+    """What the ticket events of one open bucket add up to.
+
+    Attributes:
+        counts: Events by type.
+        sums, samples: Of wait, handle and resolution seconds and of ratings.
+        handoffs, ended: Contacts that a bot handed over, and that it ended itself.
+        customers: Who opened tickets.
+        exceptions: Tickets with an exception, by kind.
+        moves: Openings and endings (event time, type, ticket, resolution seconds or -1), in order
+            of arrival.
+    """
+
+    counts: list[int]
+    sums: list[float]
+    samples: list[int]
+    handoffs: int
+    ended: int
+    customers: set[str]
+    exceptions: dict[str, set[int]]
+    moves: list[tuple[float, int, int, float]]
+
+
+def new_ticket_bucket() -> TicketBucket:
+    """Return an empty bucket."""
+    return TicketBucket([0] * len(_TYPES), [0.0] * 4, [0] * 4, 0, 0, set(), {}, [])
+
+
+def add_ticket(bucket: TicketBucket, event: TicketEvent, occurred_at: float) -> None:
+    """Add an event to its bucket."""
+    kind = _TYPE_INDEX[event.type]
+    bucket.counts[kind] += 1
+    if kind in _MOVES:
+        resolution = event.resolution_seconds
+        bucket.moves.append(
+            (
+                occurred_at,
+                kind,
+                identity(event.ticket_id),
+                -1.0 if resolution is None or kind != _RESOLVED else resolution,
+            )
+        )
+        if kind == _OPENED and event.customer_id is not None:
+            bucket.customers.add(event.customer_id)
+    if event.exception is not None:
+        bucket.exceptions.setdefault(event.exception, set()).add(identity(event.ticket_id))
+    if event.wait_seconds is not None:
+        bucket.sums[_WAIT] += event.wait_seconds
+        bucket.samples[_WAIT] += 1
+    if event.handle_seconds is not None:
+        bucket.sums[_HANDLE] += event.handle_seconds
+        bucket.samples[_HANDLE] += 1
+    if event.rating is not None:
+        bucket.sums[_RATING] += event.rating
+        bucket.samples[_RATING] += 1
+    if event.handled_by == "bot":
+        if kind in {_TRANSFERRED, _ESCALATED}:
+            bucket.handoffs += 1
+        elif kind in _LEAVES:
+            bucket.ended += 1
+
+
+class MetricSum(msgspec.Struct, array_like=True):
+    """Samples of one metric in one open bucket; `denominator` is 0 for plain values."""
+
+    samples: int
+    total: float
+    denominator: float
+
+
+def add_metric(bucket: dict[str, MetricSum], event: ChannelMetricEvent) -> None:
+    """Add a measurement to its bucket."""
+    total = bucket.get(event.metric)
+    if total is None:
+        total = bucket[event.metric] = MetricSum(0, 0.0, 0.0)
+    total.samples += 1
+    if event.value is not None:
+        total.total += event.value
+    else:
+        total.total += event.numerator or 0.0
+        total.denominator += event.denominator or 0.0
+
+
+class Backlog(msgspec.Struct, array_like=True):
+    """Open tickets of a channel, each with the time at which it entered.
+
+    Attributes:
+        entered: Event time of the opening by ticket, oldest first.
+        flows: Whether any ticket was ever seen to leave. Without that there is no backlog to
+            speak of, only a sum of openings (a dispatch log, say).
+    """
+
+    entered: dict[int, float]
+    flows: bool = False
+
+    def settle(self, bucket: TicketBucket, most: int) -> int:
+        """Apply the moves of a closing bucket in order of event time.
+
+        Resolutions without a duration of their own get the time since they entered.
+
+        Args:
+            bucket: The bucket that closes; its resolution sums are completed.
+            most: How many open tickets may be remembered.
+
+        Returns:
+            How many of the oldest had to be forgotten.
+        """
+        entered = self.entered
+        for occurred_at, kind, ticket, resolution in sorted(bucket.moves, key=_moment):
+            if kind in _ENTERS:
+                entered.setdefault(ticket, occurred_at)
+                continue
+            self.flows = True
+            since = entered.pop(ticket, None)
+            if kind != _RESOLVED:
+                continue
+            seconds = resolution
+            if seconds < 0.0 and since is not None:
+                seconds = occurred_at - since
+            if seconds >= 0.0:
+                bucket.sums[_RESOLUTION] += seconds
+                bucket.samples[_RESOLUTION] += 1
+        surplus = max(len(entered) - most, 0)
+        for ticket in list(islice(entered, surplus)):
+            del entered[ticket]
+        return surplus
+
+
+def _moment(move: tuple[float, int, int, float]) -> float:
+    return move[0]
+
+
+def ticket_values(bucket: TicketBucket, backlog: Backlog) -> Iterator[tuple[str, float, float]]:
+    """Yield series, value and size of a closed bucket; means without samples are left out."""
+    counts = bucket.counts
+    yield "tickets.opened", counts[_OPENED], 1.0
+    yield "tickets.resolved", counts[_RESOLVED], 1.0
+    yield "tickets.handed_over", counts[_TRANSFERRED] + counts[_ESCALATED], 1.0
+    yield "tickets.reopened", counts[_REOPENED], 1.0
+    yield "tickets.abandoned", counts[_ABANDONED], 1.0
+    exceptions = bucket.exceptions
+    yield "tickets.exceptions_product", len(exceptions.get("product", ())), 1.0
+    yield "tickets.exceptions_service", len(exceptions.get("service", ())), 1.0
+    yield "tickets.exceptions_policy", len(exceptions.get("policy", ())), 1.0
+    yield "tickets.customers", len(bucket.customers), 1.0
+    if backlog.flows:
+        yield "tickets.backlog", len(backlog.entered), 1.0
+    for index, series in enumerate(_MEANS):
+        if bucket.samples[index]:
+            yield series, bucket.sums[index] / bucket.samples[index], 1.0
+    contacts = bucket.handoffs + bucket.ended
+    if contacts:
+        yield "tickets.bot_handoff_ratio", bucket.handoffs, contacts

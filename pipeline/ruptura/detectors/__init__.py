@@ -1,0 +1,1 @@
+"""Online models of what is normal, built on River, one file each."""

@@ -1,0 +1,105 @@
+"""Gauges: a weekly profile of levels, an offset that follows, and a robust spread."""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+from river import stats
+
+from ruptura.core.baseline import Expectation
+from ruptura.core.calendar import Phase
+from ruptura.detectors.week import Weekly
+
+OFFSET_SECONDS: Final = 86_400.0
+SPREAD_SECONDS: Final = 3 * 86_400.0
+
+_DEVIATIONS_PER_MEAN_ABSOLUTE: Final = 1.2533
+"""sqrt(pi / 2): standard deviation over mean absolute deviation of a normal distribution."""
+
+_CLIP: Final = 6.0
+"""A residual is learned as at most so many deviations: one freak must not widen the band."""
+
+_RELATIVE_FLOOR: Final = 0.005
+"""A constant series still has a deviation: half a percent of its level."""
+
+_HEAD = struct.Struct("<4d")
+
+
+class RobustLevel:
+    """Expected level of a gauge, in the scale of its series.
+
+    The spread is River's exponentially weighted mean of the absolute residuals, which one wild
+    value moves little (Huber & Ronchetti, Robust Statistics, 2nd ed., 5.1).
+
+    Args:
+        bucket_seconds: Length of a bucket.
+        logarithmic: Whether levels come as natural logarithms.
+    """
+
+    def __init__(self, bucket_seconds: float, *, logarithmic: bool) -> None:
+        self._visit = max(3600.0 / bucket_seconds, 1.0)
+        self._week = Weekly(3600.0 / bucket_seconds)
+        self._overall = stats.Mean()
+        self._told: tuple[Phase | None, float, float] = (None, 0.0, 0.0)
+        self._memory = max(SPREAD_SECONDS / bucket_seconds, 2.0)
+        self._offset = stats.EWMean(1.0 / max(OFFSET_SECONDS / bucket_seconds, 2.0))
+        self._spread = stats.EWMean(1.0 / self._memory)
+        self._logarithmic = logarithmic
+
+    def expect_one(self, phase: Phase) -> Expectation:
+        """Tell the level that a bucket at this phase should have."""
+        overall = self._overall.get()
+        rate, pooled, known, exposure = self._week.rate(phase, overall)
+        self._told = (phase, rate, known)
+        mean = rate + self._offset.get()
+        floor = _RELATIVE_FLOOR * (1.0 if self._logarithmic else abs(mean)) + 1e-9
+        deviation = max(self._spread.get() * _DEVIATIONS_PER_MEAN_ABSOLUTE, floor)
+        trust = min(1.0, (exposure - self._visit) / (0.9 * self._visit))
+        apart = (1.0 - trust) * (abs(pooled - rate) + deviation) if trust < 1.0 else 0.0
+        visits = exposure / self._visit
+        freedom = min(4.0 + self._overall.n / self._visit, 30.0)
+        return Expectation(
+            mean, mean - apart, mean + apart, deviation, deviation / visits**0.5, freedom
+        )
+
+    def learn_one(self, value: float, size: float, phase: Phase, weight: float) -> None:
+        """Learn the level of one bucket; `size` is 1."""
+        told, rate, known = self._told
+        if told is not phase:
+            rate, _, known, _ = self._week.rate(phase, self._overall.get())
+        n = self._overall.n
+        if n == 0.0:
+            self._offset.update(0.0)
+            self._spread.update(0.0)
+        else:
+            offset = self._offset.get()
+            residual = value - rate - offset
+            spread = self._spread.get()
+            if spread > 0.0:
+                limit = _CLIP * spread * _DEVIATIONS_PER_MEAN_ABSOLUTE
+                residual = min(max(residual, -limit), limit)
+            self._offset.update(offset + weight * known * residual)
+            # While young, a plain mean; the first residuals come from a level not yet known.
+            step = weight * max(1.0, self._memory / (n + 1.0))
+            self._spread.update(spread + min(step, self._memory) * (abs(residual) - spread))
+        self._overall.update(value, weight)
+        self._week.learn(phase, value, size, weight)
+
+    def dump(self) -> bytes:
+        """Return the state."""
+        head = _HEAD.pack(
+            self._overall.n, self._overall.get(), self._offset.get(), self._spread.get()
+        )
+        return head + self._week.dump()
+
+    def load(self, state: bytes) -> None:
+        """Take the state back; ValueError if its length is not this model's."""
+        if len(state) != _HEAD.size + Weekly.dumped_bytes():
+            raise ValueError("not the state of a RobustLevel")
+        n, overall, offset, spread = _HEAD.unpack_from(state)
+        if n > 0.0:
+            self._overall.update(overall, n)
+            self._offset.update(offset)
+            self._spread.update(spread)
+        self._week.load(state[_HEAD.size :])

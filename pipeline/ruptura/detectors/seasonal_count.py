@@ -1,0 +1,95 @@
+"""Counts: a weekly profile of rates times a level that follows the last day or two."""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+from river import stats
+
+from ruptura.core.baseline import Expectation
+from ruptura.core.calendar import Phase
+from ruptura.detectors.week import Weekly
+
+LEVEL_SECONDS: Final = 2 * 86_400.0
+"""Time in which the level forgets to 1/e: a permanent change is normal after a few days."""
+
+_LEVEL_PRIOR: Final = 20.0
+"""Events' worth of belief that the level is the profile's own."""
+
+_HEAD = struct.Struct("<4d")
+
+
+class SeasonalCount:
+    """Expected events per bucket, by hour and kind of day.
+
+    The rate of an hour has a gamma posterior (its events over its exposure), so an hour that was
+    seen little is expected with much doubt: Gelman et al., Bayesian Data Analysis, 3rd ed., 2.6.
+    The level is the ratio of two of River's exponentially weighted means.
+
+    Args:
+        bucket_seconds: Length of a bucket.
+    """
+
+    def __init__(self, bucket_seconds: float) -> None:
+        self._week = Weekly(3600.0 / bucket_seconds)
+        self._visit = max(3600.0 / bucket_seconds, 1.0)
+        self._overall = stats.Mean()
+        self._told: tuple[Phase | None, float, float] = (None, 0.0, 0.0)
+        self._memory = max(LEVEL_SECONDS / bucket_seconds, 2.0)
+        self._seen = stats.EWMean(1.0 / self._memory)
+        self._due = stats.EWMean(1.0 / self._memory)
+
+    def _level(self) -> float:
+        events = self._memory
+        return float(
+            (self._seen.get() * events + _LEVEL_PRIOR) / (self._due.get() * events + _LEVEL_PRIOR)
+        )
+
+    def expect_one(self, phase: Phase) -> Expectation:
+        """Tell how many events a bucket at this phase should hold."""
+        rate, pooled, known, exposure = self._week.rate(phase, self._overall.get())
+        self._told = (phase, rate, known)
+        level = self._level()
+        mean = rate * level
+        # Nothing is promised of an hour that this kind of day has never had.
+        trust = min(1.0, (exposure - self._visit) / (0.9 * self._visit))
+        low = mean if trust >= 1.0 else mean * trust
+        high = mean if trust >= 1.0 else mean + (1.0 - trust) * max(pooled * level - mean, 0.0)
+        if not phase.open:
+            low = 0.0
+        doubt = (1.0 / max(rate * exposure, 1.0)) ** 0.5
+        return Expectation(mean, low, high, 0.0, doubt, 0.0)
+
+    def learn_one(self, value: float, size: float, phase: Phase, weight: float) -> None:
+        """Learn the events of one bucket; `size` is 1."""
+        told, rate, known = self._told
+        if told is not phase:
+            rate, _, known, _ = self._week.rate(phase, self._overall.get())
+        if self._overall.n == 0.0:
+            self._seen.update(value)
+            self._due.update(value)
+        else:
+            # River's mean moves by fading * (x - mean): shortening the step is a lower weight.
+            step = weight * known
+            for mean, x in ((self._seen, value), (self._due, rate)):
+                now = mean.get()
+                mean.update(now + step * (x - now))
+        self._overall.update(value, weight)
+        self._week.learn(phase, value, size, weight)
+
+    def dump(self) -> bytes:
+        """Return the state."""
+        head = _HEAD.pack(self._overall.n, self._overall.get(), self._seen.get(), self._due.get())
+        return head + self._week.dump()
+
+    def load(self, state: bytes) -> None:
+        """Take the state back; ValueError if its length is not this model's."""
+        if len(state) != _HEAD.size + Weekly.dumped_bytes():
+            raise ValueError("not the state of a SeasonalCount")
+        n, overall, seen, due = _HEAD.unpack_from(state)
+        if n > 0.0:
+            self._overall.update(overall, n)
+            self._seen.update(seen)
+            self._due.update(due)
+        self._week.load(state[_HEAD.size :])

@@ -1,0 +1,30 @@
+"""Settings: one TOML file, then the environment; read once, checked, then frozen."""
+
+from ruptura.settings.loading import Origins, SettingsError, load, load_with_origins
+from ruptura.settings.sections import (
+    AlertSettings,
+    DetectionSettings,
+    KafkaSettings,
+    ServiceSettings,
+    Settings,
+    TopicSettings,
+    WindowSettings,
+    WorkerSettings,
+)
+from ruptura.settings.state_hash import settings_hash
+
+__all__ = [
+    "AlertSettings",
+    "DetectionSettings",
+    "KafkaSettings",
+    "Origins",
+    "ServiceSettings",
+    "Settings",
+    "SettingsError",
+    "TopicSettings",
+    "WindowSettings",
+    "WorkerSettings",
+    "load",
+    "load_with_origins",
+    "settings_hash",
+]

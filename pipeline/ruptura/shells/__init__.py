@@ -1,0 +1,1 @@
+"""Thin shells around the core: each joins it to one part of the world."""

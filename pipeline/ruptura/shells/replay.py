@@ -1,0 +1,168 @@
+"""Replay: recordings through the engine, with time driven by the recording alone.
+
+The same recordings and settings give the same alerts, byte for byte, and the same as a worker
+gave that consumed these records.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from ruptura.assembly import build_engine, input_topics
+from ruptura.core.effects import Effects
+from ruptura.core.record import Input, Tick
+from ruptura.core.summary import Summary
+from ruptura.settings import Settings
+from ruptura.shells.recording import (
+    Envelope,
+    RecordingError,
+    read_envelopes,
+    read_positions,
+    to_record,
+)
+
+_BATCH = 4096
+_TICKS_PER_BUCKET = 4
+
+Moments = Iterator[tuple[float, Envelope]]
+"""Envelopes with the time by which their whole partition has come so far, in seconds."""
+
+
+class Survey(msgspec.Struct, frozen=True):
+    """What a look over the recordings found.
+
+    Attributes:
+        records: How many records there are.
+        partitions: The partitions they come from.
+        ordered: Whether each file is in order of time, across its partitions.
+        first, last: Broker time of the first and the last record, seconds since the Unix epoch.
+    """
+
+    records: int
+    partitions: Sequence[int]
+    ordered: Sequence[bool]
+    first: float
+    last: float
+
+
+def survey(paths: Sequence[Path]) -> Survey:
+    """Look over recordings before they are replayed.
+
+    Raises:
+        RecordingError: a line is not a recorded record; it names file and line.
+        OSError: a file cannot be read.
+    """
+    records = 0
+    partitions: set[int] = set()
+    ordered: list[bool] = []
+    first, last = math.inf, -math.inf
+    for path in paths:
+        in_order = True
+        now = -math.inf
+        reached: dict[tuple[str, int], float] = {}
+        for batch in read_positions(path):
+            records += len(batch)
+            for position in batch:
+                source = (position.topic, position.partition)
+                moment = max(reached.get(source, -math.inf), position.ts)
+                reached[source] = moment
+                if moment < now:
+                    in_order = False
+                else:
+                    now = moment
+                first = min(first, moment)
+        last = max(last, *reached.values(), now)
+        partitions.update(partition for _, partition in reached)
+        ordered.append(in_order)
+    if not records:
+        return Survey(0, (), tuple(ordered), 0.0, 0.0)
+    return Survey(records, tuple(sorted(partitions)), tuple(ordered), first / 1000, last / 1000)
+
+
+def replay(
+    paths: Sequence[Path],
+    settings: Settings,
+    *,
+    apply: Callable[[Effects], None],
+    surveyed: Survey | None = None,
+    progress: Callable[[int, float], None] = lambda _records, _now: None,
+) -> Summary:
+    """Drive a fresh engine with recordings, merged by time.
+
+    Args:
+        paths: Recordings; files that are not in order of time are sorted in memory.
+        settings: Of the engine.
+        apply: Gets the effects of each step, in order.
+        surveyed: What `survey` found, if it was called before.
+        progress: Gets the records read so far and the recording's time, after each step.
+
+    Returns:
+        The summary.
+
+    Raises:
+        RecordingError: a line is not a recorded record.
+        OSError: a file cannot be read.
+    """
+    found = surveyed or survey(paths)
+    engine = build_engine(settings)
+    sources = [(topic, p) for p in found.partitions for topic in input_topics(settings)]
+    summary = Summary()
+
+    def step(inputs: Sequence[Input]) -> None:
+        effects = engine.step(inputs)
+        summary.add(effects)
+        apply(effects)
+
+    interval = settings.window.bucket_seconds / _TICKS_PER_BUCKET
+    ticked = -math.inf
+    now = -math.inf
+    inputs: list[Input] = []
+    append = inputs.append
+    for moment, envelope in _merged(paths, found):
+        now = max(now, moment)
+        if now - ticked >= interval:
+            ticked = now
+            # Records of this very millisecond may still follow.
+            inputs.extend(Tick(topic, partition, now - 0.001) for topic, partition in sources)
+        append(to_record(envelope))
+        if len(inputs) >= _BATCH:
+            step(inputs)
+            inputs.clear()
+            progress(summary.records, now)
+            ticked = -math.inf
+    for _ in range(2):  # the second promise makes the first one count between sources
+        inputs.extend(Tick(topic, partition, now) for topic, partition in sources)
+    step(inputs)
+    progress(summary.records, now)
+    return summary
+
+
+def _merged(paths: Sequence[Path], found: Survey) -> Moments:
+    streams = [
+        _moments(path) if ordered else iter(sorted(_moments(path), key=_moment))
+        for path, ordered in zip(paths, found.ordered, strict=True)
+    ]
+    return streams[0] if len(streams) == 1 else heapq.merge(*streams, key=_moment)
+
+
+def _moments(path: Path) -> Moments:
+    """Yield envelopes; the order within a partition is that of the file, whatever its times."""
+    reached: dict[tuple[str, int], float] = {}
+    for batch in read_envelopes(path):
+        for envelope in batch:
+            source = (envelope.topic, envelope.partition)
+            moment = max(reached.get(source, -math.inf), envelope.ts / 1000)
+            reached[source] = moment
+            yield moment, envelope
+
+
+def _moment(pair: tuple[float, Envelope]) -> float:
+    return pair[0]
+
+
+__all__ = ["RecordingError", "Summary", "Survey", "replay", "survey"]
