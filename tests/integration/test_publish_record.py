@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-import gc
 import json
-import logging
-import os
-import signal
 import subprocess
-import sys
 import threading
 import time
 from collections import defaultdict
 from pathlib import Path
 
-import msgspec
 import pytest
 from kafka import KafkaProducer
 from kafka.partitioner.default import murmur2
-from kafka_server import KafkaServer
+from recordings import NOON, essence, kcat, numbered, read, write
 
 from ruptura.core.record import Record
-from ruptura.settings import Settings
-from ruptura.shells import topics
 from ruptura.shells.publish import PublishError, publish
 from ruptura.shells.record import RecordError, record
-from ruptura.shells.recording import read_envelopes, to_line, to_record
 
 pytestmark = pytest.mark.integration
 
-NOON = 1_460_000_000.0
 AWKWARD = [
     Record("ruptura.tickets", 0, 0, NOON, b"loja", b'{"n": 1}', (("source", b"crm"), ("x", b""))),
     Record("ruptura.tickets", 0, 1, NOON + 1, b"loja", b"\xff\x00 not UTF-8", (("raw", b"\xfe"),)),
@@ -38,42 +28,6 @@ AWKWARD = [
     Record("ruptura.tickets", 2, 0, NOON + 4, None, None),
     Record("ruptura.channel-metrics", 3, 0, NOON + 5, b"", b""),
 ]
-
-
-def write(path: Path, records: list[Record]) -> Path:
-    path.write_bytes(b"".join(to_line(record) + b"\n" for record in records))
-    return path
-
-
-def read(path: Path) -> list[Record]:
-    return [to_record(envelope) for batch in read_envelopes(path) for envelope in batch]
-
-
-def essence(records: list[Record]) -> list[tuple[object, ...]]:
-    """All of the records but topic and position, in a stable order."""
-    parts = [(r.key, r.value, r.headers) for r in records]
-    return sorted(parts, key=repr)
-
-
-def positions(records: list[Record]) -> list[tuple[str, int, int]]:
-    return sorted((r.topic, r.partition, r.offset) for r in records)
-
-
-def kcat(settings: Settings, topic: str, *arguments: str) -> list[str]:
-    """What kcat reads of a topic from its beginning to its end."""
-    done = subprocess.run(
-        ["kcat", "-b", settings.kafka.bootstrap_servers, "-C", "-t", topic,
-         "-o", "beginning", "-e", "-q", *arguments],
-        capture_output=True, check=True, timeout=30,
-    )  # fmt: skip
-    return done.stdout.decode().splitlines()
-
-
-def numbered(count: int, topic: str = "ruptura.tickets") -> list[Record]:
-    return [
-        Record(topic, n % 4, n // 4, NOON + n, b"service-%d" % (n % 7), b'{"n": %d}' % n)
-        for n in range(count)
-    ]
 
 
 def test_what_was_published_is_recorded_byte_for_byte(topic_settings, tmp_path):
@@ -260,120 +214,3 @@ def test_what_cannot_be_delivered_is_counted_by_cause_and_the_rest_arrives(
         f"{topic_settings.topics.tickets} has no partition 7": 1,
         "MessageSizeTooLargeError": 1,
     }
-
-
-@pytest.mark.parametrize("name", ["out.jsonl", "out.jsonl.gz", "out.jsonl.zst"])
-def test_what_was_flushed_survives_kill_minus_nine(topic_settings, tmp_path, name):
-    publish(topic_settings, [write(tmp_path / "1.jsonl", numbered(500))])
-    out = tmp_path / name
-    process = command(
-        "record", topic_settings, f"[], Path({str(out)!r}), progress=lambda *_: print('.')"
-    )
-    try:
-        grown = wait_until(lambda: out.exists() and len(read(out)) >= 500, process)
-        assert grown
-        publish(topic_settings, [write(tmp_path / "2.jsonl", numbered(300))])
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait(30)
-        process.stdout.close()
-    found = read(out)
-    assert 500 <= len(found) <= 800
-    # Every line that is there is whole, and none is missing before it.
-    by_partition = defaultdict(list)
-    for one in found:
-        by_partition[one.topic, one.partition].append(one.offset)
-    assert all(offsets == list(range(len(offsets))) for offsets in by_partition.values())
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_recording_in_order(topic_settings, tmp_path, number):
-    publish(topic_settings, [write(tmp_path / "in.jsonl", numbered(50))])
-    out = tmp_path / "out.jsonl.gz"
-    process = command(
-        "record", topic_settings, f"[], Path({str(out)!r}), progress=lambda n, *_: print(n)"
-    )
-    lines = iter(process.stdout.readline, b"")
-    assert any(int(line) == 50 for line in lines)
-    process.send_signal(number)
-    rest = process.stdout.read()
-    process.stdout.close()
-    assert process.wait(30) == 0
-    assert b"reason='interrupted'" in rest
-    assert len(read(out)) == 50
-
-
-def test_a_signal_ends_publishing_in_order_and_what_was_sent_arrives(topic_settings, tmp_path):
-    source = write(tmp_path / "in.jsonl", numbered(3))  # seconds apart: at this speed, days
-    process = command(
-        "publish", topic_settings, f"[Path({str(source)!r})], 1e-5, progress=lambda *_: print(1)"
-    )
-    assert process.stdout.readline() == b"1\n"  # it waits for the second record
-    process.send_signal(signal.SIGINT)
-    rest = process.stdout.read()
-    process.stdout.close()
-    assert process.wait(30) == 0
-    assert b"records=1" in rest
-    assert b"ended='interrupted'" in rest
-    assert len(kcat(topic_settings, topic_settings.topics.tickets, "-J")) == 1
-
-
-# kafka-python does not close the sockets of refused connections.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_publishing_outlives_a_crash_of_the_broker_and_loses_nothing(kafka_cache, tmp_path, caplog):
-    caplog.set_level(logging.CRITICAL, "kafka")  # its log lines would hold on to those sockets
-    with KafkaServer(kafka_cache, tmp_path / "kafka") as kafka:
-        settings = fresh_settings(kafka)
-        sent = [
-            Record("ruptura.tickets", 0, n, NOON, b"%d" % (n % 50), b"%d" % n) for n in range(8000)
-        ]
-        source = write(tmp_path / "in.jsonl", sent)
-        crashed = threading.Event()
-
-        def crash(records: int, _bytes: int, _time: float) -> None:
-            if records >= 3000 and not crashed.is_set():
-                crashed.set()
-                kafka.kill()
-                kafka.start()
-
-        summary = publish(settings, [source], progress=crash)
-        assert crashed.is_set()
-        assert (summary.records, summary.failed) == (len(sent), 0)
-        out = tmp_path / "out.jsonl.zst"
-        record(settings, [], out, until_end=True)
-        # Once each: the producer numbers its batches, and the broker drops what it has.
-        assert essence(read(out)) == essence(sent)
-    gc.collect()
-
-
-def fresh_settings(kafka: KafkaServer) -> Settings:
-    default = Settings()
-    settings = msgspec.structs.replace(
-        default,
-        kafka=msgspec.structs.replace(default.kafka, bootstrap_servers=kafka.bootstrap_servers),
-    )
-    assert topics.create(settings).ok
-    return settings
-
-
-def command(name: str, settings: Settings, arguments: str) -> subprocess.Popen[bytes]:
-    """A shell in a process of its own, as the command line runs it; prints its summary."""
-    text = msgspec.json.encode(settings).decode()
-    code = (
-        "import msgspec\nfrom pathlib import Path\nfrom ruptura.settings import Settings\n"
-        f"from ruptura.shells.{name} import {name}\n"
-        f"settings = msgspec.json.decode({text!r}, type=Settings)\n"
-        f"print({name}(settings, {arguments}))\n"
-    )
-    return subprocess.Popen(
-        [sys.executable, "-u", "-c", code], stdout=subprocess.PIPE, env=dict(os.environ)
-    )
-
-
-def wait_until(condition, process: subprocess.Popen[bytes], seconds: float = 30.0) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and process.poll() is None:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return False

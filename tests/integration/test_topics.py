@@ -14,7 +14,8 @@ pytestmark = pytest.mark.integration
 
 def names(settings: Settings) -> tuple[str, ...]:
     t = settings.topics
-    return (t.tickets, t.channel_metrics, t.alerts, t.dead_letter)
+    changelog = topics.changelog_topic(settings)
+    return (t.tickets, t.channel_metrics, t.alerts, t.dead_letter, changelog)
 
 
 def with_topics(settings: Settings, **changes: object) -> Settings:
@@ -55,20 +56,24 @@ def test_topics_that_exist_are_compared_and_never_changed(topic_settings):
     wanted = with_topics(
         topic_settings, partitions=8, retention_seconds=3600, output_retention_seconds=7200
     )
+    *kept_for_a_time, changelog = names(wanted)
     for report in (topics.create(wanted), topics.check(wanted)):
         assert report.created == ()
         assert [str(d) for d in report.differences] == [
-            f"{name}: {fault}"
-            for name, is_, should in zip(
-                names(wanted),
-                (604_800_000, 604_800_000, 2_592_000_000, 2_592_000_000),
-                (3_600_000, 3_600_000, 7_200_000, 7_200_000),
-                strict=True,
-            )
-            for fault in (
-                "partitions is 4, should be 8",
-                f"retention.ms is {is_}, should be {should}",
-            )
+            *(
+                f"{name}: {fault}"
+                for name, is_, should in zip(
+                    kept_for_a_time,
+                    (604_800_000, 604_800_000, 2_592_000_000, 2_592_000_000),
+                    (3_600_000, 3_600_000, 7_200_000, 7_200_000),
+                    strict=True,
+                )
+                for fault in (
+                    "partitions is 4, should be 8",
+                    f"retention.ms is {is_}, should be {should}",
+                )
+            ),
+            f"{changelog}: partitions is 4, should be 8",
         ]
     assert topics.check(topic_settings).ok
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ruptura.settings import Settings, TopicSettings
+from ruptura.settings import KafkaSettings, Settings, TopicSettings
 from ruptura.shells.topics import Difference, TopicsReport, differences, wanted_topics
 
 SHAPE = wanted_topics(Settings(topics=TopicSettings(partitions=2, replication_factor=3)))[0]
@@ -23,13 +23,15 @@ def test_all_topics_have_the_same_partitions_and_the_outputs_their_own_retention
         tickets="t", channel_metrics="m", alerts="a", dead_letter="d",
         partitions=6, replication_factor=3, retention_seconds=3600, output_retention_seconds=7200,
     )  # fmt: skip
-    shapes = wanted_topics(Settings(topics=topics))
-    assert [
-        (s.name, s.partitions, s.replication_factor, s.configuration["retention.ms"])
-        for s in shapes
-    ] == [("t", 6, 3, "3600000"), ("m", 6, 3, "3600000"), ("a", 6, 3, "7200000"),
-          ("d", 6, 3, "7200000")]  # fmt: skip
-    assert {s.configuration["cleanup.policy"] for s in shapes} == {"delete"}
+    shapes = wanted_topics(Settings(topics=topics, kafka=KafkaSettings(group_id="g")))
+    assert {(s.partitions, s.replication_factor) for s in shapes} == {(6, 3)}
+    assert {s.name: s.configuration for s in shapes} == {
+        "t": {"cleanup.policy": "delete", "retention.ms": "3600000"},
+        "m": {"cleanup.policy": "delete", "retention.ms": "3600000"},
+        "a": {"cleanup.policy": "delete", "retention.ms": "7200000"},
+        "d": {"cleanup.policy": "delete", "retention.ms": "7200000"},
+        "g-state-changelog": {"cleanup.policy": "compact"},
+    }
 
 
 def test_a_topic_as_wanted_differs_in_nothing():

@@ -17,11 +17,12 @@ from ruptura.core.document import (
     Cause,
     ExceptionKind,
     Kind,
+    Probability,
     Status,
     TransitionReason,
 )
 from ruptura.core.risk import Risk
-from ruptura.core.tuning import AlertTuning
+from ruptura.core.tuning import AlertTuning, Moment, Tally, are_finite
 
 NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "urn:ruptura:alert")
 """Namespace of alert ids (RFC 9562, 5.5)."""
@@ -50,16 +51,24 @@ class Lifecycle(msgspec.Struct, array_like=True):
     """
 
     status: Status | None = None
-    over: int = 0
-    urgent: int = 0
-    healthy: int = 0
-    onset: float = 0.0
-    sequence: int = 0
-    told_at: float = 0.0
-    told_risk: float = 0.0
+    over: Tally = 0
+    urgent: Tally = 0
+    healthy: Tally = 0
+    onset: Moment = 0.0
+    sequence: Tally = 0
+    told_at: Moment = 0.0
+    told_risk: Probability = 0.0
     kind: Kind = "failure"
     signals: list[AlertSignal] = []
     causes: list[Cause] = []
+
+    def check(self) -> None:
+        """Raise ValueError if the explanation holds numbers that cannot be published."""
+        numbers = [cause.contribution for cause in self.causes]
+        for signal in self.signals:
+            numbers += (signal.expected, signal.lower, signal.upper, signal.observed or 0.0)
+        if not are_finite(numbers):
+            raise ValueError("an alert with numbers that are none")
 
 
 class Transition(msgspec.Struct, frozen=True, gc=False):
@@ -89,10 +98,7 @@ def advance(
     else:
         state.over = 0
     state.urgent = state.urgent + 1 if p >= tuning.critical_risk else 0
-    if p >= tuning.resolve_risk:
-        state.healthy = 0
-    elif healthy:
-        state.healthy += 1
+    state.healthy = state.healthy + 1 if healthy and p < tuning.resolve_risk else 0
     if state.status is None:
         if state.over < tuning.open_buckets:
             return None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -11,14 +12,15 @@ from ruptura.core.alert import Lifecycle
 from ruptura.core.baseline import BaselineFactory
 from ruptura.core.calendar import Phase
 from ruptura.core.effects import SeriesPoint
-from ruptura.core.event import ChannelMetricEvent
+from ruptura.core.event import MAX_MAGNITUDE, ChannelMetricEvent
 from ruptura.core.evidence import Scales
 from ruptura.core.series import TICKET_SERIES, UNKNOWN_GAUGE, UNKNOWN_RATIO, SeriesSpec
 from ruptura.core.signal import Signal, Watch, WatchState
-from ruptura.core.tuning import DetectionTuning, WindowTuning
+from ruptura.core.tuning import DetectionTuning, Index, Moment, WindowTuning
 from ruptura.core.window import (
     Backlog,
     MetricSum,
+    Seen,
     TicketBucket,
     new_ticket_bucket,
     ticket_values,
@@ -33,18 +35,15 @@ _HEALTH: Final = 0.05
 class ChannelState(msgspec.Struct, frozen=True, array_like=True):
     """All that a channel remembers."""
 
-    first: float
-    last: float
+    last: Moment | None
     has_tickets: bool
-    tickets: dict[int, TicketBucket]
-    metrics: dict[int, dict[str, MetricSum]]
-    kinds: dict[str, str]
+    tickets: dict[Index, TicketBucket]
+    metrics: dict[Index, dict[str, MetricSum]]
+    kinds: dict[str, Literal["value", "ratio"]]
     backlog: Backlog
     watches: dict[str, WatchState]
     alert: Lifecycle
-    recent: list[int]
-    older: list[int]
-    rotated: float
+    seen: dict[str, Seen]
 
 
 class Parts(msgspec.Struct, frozen=True):
@@ -72,19 +71,20 @@ class Channel:
     Args:
         service, name: Whose channel, and which.
         parts: Shared by all channels.
-        first: Event time of its first event, in seconds since the Unix epoch.
+
+    Attributes:
+        last: End of the last closed bucket that held anything, in seconds since the Unix epoch;
+            minus infinity before the first. Open buckets do not count: when they were filled
+            depends on the order of delivery.
     """
 
     __slots__ = (
         "_kinds",
-        "_older",
         "_parts",
-        "_recent",
-        "_rotated",
+        "_seen",
         "_watches",
         "alert",
         "backlog",
-        "first",
         "has_tickets",
         "last",
         "metrics",
@@ -93,29 +93,52 @@ class Channel:
         "tickets",
     )
 
-    def __init__(self, service: str, name: str, parts: Parts, first: float) -> None:
+    def __init__(self, service: str, name: str, parts: Parts) -> None:
         self.service, self.name = service, name
         self._parts = parts
-        self.first = self.last = first
+        self.last = -math.inf
         self.has_tickets = False
         self.tickets: dict[int, TicketBucket] = {}
         self.metrics: dict[int, dict[str, MetricSum]] = {}
-        self._kinds: dict[str, str] = {}  # metric -> "ratio" or "value", by its first event
+        self._kinds: dict[str, Literal["value", "ratio"]] = {}  # metric -> "ratio" or "value", by its first event
         self.backlog = Backlog({})
         self._watches: dict[str, Watch] = {}
         self.alert = Lifecycle()
-        self._recent: set[int] = set()
-        self._older: set[int] = set()
-        self._rotated = first
+        self._seen: dict[str, Seen] = {}
 
-    def is_repeated(self, identity: int) -> bool:
-        """Tell whether an event was seen before, and remember it."""
-        if identity in self._recent or identity in self._older:
-            return True
-        self._recent.add(identity)
-        if len(self._recent) * 2 > self._parts.window.duplicate_ids:
-            self._older, self._recent = self._recent, set()
-        return False
+    def is_repeated(self, source: str, event: int, clock: float) -> bool:
+        """Tell whether an event of a source was seen before, and remember it."""
+        seen = self._seen.get(source)
+        if seen is None:
+            seen = self._seen[source] = Seen(set(), set(), clock)
+        window = self._parts.window
+        return seen.is_repeated(event, clock, window.duplicate_seconds, window.duplicate_ids)
+
+    def pending(self) -> int | None:
+        """Return the first open bucket that holds anything, if there is one."""
+        return min((*self.tickets, *self.metrics), default=None)
+
+    def holds(self, index: int) -> bool:
+        """Tell whether anything came for a bucket that is still open."""
+        return index in self.tickets or index in self.metrics
+
+    def is_over(self, index: int, end: float) -> bool:
+        """Tell whether the channel has sent nothing for so long that it is taken to be gone."""
+        if end - self.last <= self._parts.window.expire_seconds:
+            return False
+        return not self.holds(index)
+
+    def renewed(self) -> Channel | None:
+        """Return a new channel with what came after this one was over, if anything did."""
+        if self.pending() is None:
+            return None
+        channel = Channel(self.service, self.name, self._parts)
+        channel.tickets, channel.metrics = self.tickets, self.metrics
+        channel.has_tickets = bool(self.tickets)
+        coming = {metric for bucket in self.metrics.values() for metric in bucket}
+        channel._kinds = {m: kind for m, kind in self._kinds.items() if m in coming}
+        channel._seen = self._seen
+        return channel
 
     def accepts_metric(self, event: ChannelMetricEvent) -> bool:
         """Tell whether the metric is known, or there is room for one more."""
@@ -136,8 +159,8 @@ class Channel:
             points: Gets one point per series that has a value.
         """
         window = self._parts.window
-        if end - self._rotated >= window.duplicate_seconds:
-            self._older, self._recent, self._rotated = self._recent, set(), end
+        if self.holds(index):
+            self.last = end
         signals: list[Signal] = []
         evicted = 0
         sane = True
@@ -242,8 +265,7 @@ class Channel:
     def dump(self) -> ChannelState:
         """Return the state."""
         return ChannelState(
-            self.first,
-            self.last,
+            None if self.last == -math.inf else self.last,
             self.has_tickets,
             self.tickets,
             self.metrics,
@@ -251,20 +273,23 @@ class Channel:
             self.backlog,
             {series: watch.dump() for series, watch in self._watches.items()},
             self.alert,
-            sorted(self._recent),
-            sorted(self._older),
-            self._rotated,
+            self._seen,
         )
 
     def load(self, state: ChannelState) -> None:
-        """Take a state back; ValueError if a series is not of its kind."""
-        self.first, self.last = state.first, state.last
+        """Take a state back; ValueError if it could not be one."""
+        self.last = -math.inf if state.last is None else state.last
         self.has_tickets = state.has_tickets
         self.tickets, self.metrics = state.tickets, state.metrics
         self._kinds = state.kinds
+        sums = [total for bucket in state.metrics.values() for total in bucket.values()]
+        if not all(total.samples > 0 for total in sums):
+            raise ValueError("a metric without samples")
+        if state.last is None and self.pending() is None:
+            raise ValueError("a channel that holds nothing")
+        state.alert.check()
         self.backlog, self.alert = state.backlog, state.alert
-        self._recent, self._older = set(state.recent), set(state.older)
-        self._rotated = state.rotated
+        self._seen = state.seen
         for series, watch_state in state.watches.items():
             kind = self._kinds.get(series)
             if kind is None and series not in TICKET_SERIES:
@@ -274,9 +299,13 @@ class Channel:
 
 
 def _metric_value(total: MetricSum, kind: str) -> tuple[float, float] | None:
-    """Return value and size, or None where the bucket tells nothing."""
+    """Return value and size, or None where the bucket tells nothing.
+
+    A producer that mixes ratios and plain values under one name must not leave the range of
+    either.
+    """
+    amount, size = total.total, total.denominator
     if kind == "ratio":
-        return (total.total, total.denominator) if total.denominator > 0.0 else None
-    if total.denominator > 0.0:
-        return total.total / total.denominator, 1.0
-    return total.total / total.samples, 1.0
+        return (min(max(amount, 0.0), size), size) if size > 0.0 else None
+    level = amount / size if size > 0.0 else amount / total.samples
+    return min(max(level, -MAX_MAGNITUDE), MAX_MAGNITUDE), 1.0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -22,13 +23,15 @@ from ruptura.core.event import (
 )
 from ruptura.core.record import Input, Record, Tick
 from ruptura.core.risk import combine
-from ruptura.core.tuning import AlertTuning
+from ruptura.core.tuning import AlertTuning, Index, Tally
 from ruptura.core.watermark import Source, Watermark
 from ruptura.core.window import add_metric, add_ticket, identity, new_ticket_bucket
 
 TopicKind = Literal["tickets", "channel_metrics"]
 Plan = Mapping[str, Sequence[Action]]
+_T = TypeVar("_T")
 _NEVER = -1
+_BEFORE = -math.inf
 
 
 class ServiceState(msgspec.Struct, frozen=True, array_like=True):
@@ -36,9 +39,9 @@ class ServiceState(msgspec.Struct, frozen=True, array_like=True):
 
     version: int
     shape: str
-    following: int
-    closed: int
-    positions: dict[str, int]
+    following: Index
+    closed: Index
+    positions: dict[str, Tally]
     channels: dict[str, ChannelState]
 
 
@@ -48,7 +51,7 @@ class PartitionState(msgspec.Struct, frozen=True, array_like=True):
     version: int
     shape: str
     sources: dict[str, Source]
-    closable: int
+    closable: Index
 
 
 class _Service:
@@ -195,6 +198,7 @@ class Engine:
         source.idle = False
         if record.timestamp > source.last_at:
             source.last_at = record.timestamp
+            source.told_at = max(source.told_at, record.timestamp)
         event = decode_ticket(record) if kind == "tickets" else decode_channel_metric(record)
         if isinstance(event, Rejection):
             effects.rejections.append(event)
@@ -246,13 +250,11 @@ class Engine:
             name = service.name
             effects.misrouted[name] = effects.misrouted.get(name, 0) + 1
         channel = service.channels[event.channel]
-        if channel.is_repeated(identity(event.event_id)):
+        if channel.is_repeated(record.topic, identity(event.event_id), source.clock):
             effects.duplicates[record.topic] = effects.duplicates.get(record.topic, 0) + 1
             return
         if index < service.following:
             service.following = index
-        if occurred_at > channel.last:
-            channel.last = occurred_at
         service.dirty = True
         if isinstance(event, TicketEvent):
             tickets = channel.tickets.get(index)
@@ -282,9 +284,9 @@ class Engine:
         if service is None:
             service = _Service(name, self._config.calendar(name), self._config.plan(name))
             service.following = index
-            service.closed = partition.closable - 1
+            service.closed = max(partition.closable - 1, _NEVER)
             partition.services[name] = service
-        service.channels[channel] = Channel(name, channel, self._config.parts, occurred_at)
+        service.channels[channel] = Channel(name, channel, self._config.parts)
         partition.channels += 1
         return service
 
@@ -302,35 +304,45 @@ class Engine:
         partition.dirty = True
         for service in list(partition.services.values()):
             while service.channels and service.following < closable:
-                self._close_bucket(partition, service, service.following, effects)
+                over = self._close_bucket(partition, service, service.following, effects)
                 service.closed = service.following
                 service.following += 1
+                if over:
+                    _skip_to_data(service)
             service.closed = max(service.closed, closable - 1)
             if not service.channels:
                 del partition.services[service.name]
 
     def _close_bucket(
         self, partition: _Partition, service: _Service, index: int, effects: Effects
-    ) -> None:
+    ) -> bool:
+        """Close a bucket of all channels; tell whether one of them is over."""
         start = index * self._bucket
         end = start + self._bucket
         phase = service.calendar.phase(start + self._bucket / 2.0)
         tuning = self._config.alert
         service.dirty = True
         effects.buckets += 1
-        for name, channel in list(service.channels.items()):
-            if end <= channel.first:
+        over = False
+        # By name: who came first depends on the order of delivery between topics.
+        for name, channel in sorted(service.channels.items()):
+            if channel.last == _BEFORE and not channel.holds(index):
                 continue
             state = channel.alert
-            if end - channel.last > self._window.expire_seconds:
+            if channel.is_over(index, end):
+                over = True
                 gone = alert.expire(state, end)
                 if gone is not None:
                     effects.alerts.append(
                         alert.document(state, gone, service.name, name, service.plan)
                     )
                 effects.gone.append((service.name, name))
-                del service.channels[name]
-                partition.channels -= 1
+                renewed = channel.renewed()
+                if renewed is not None:
+                    service.channels[name] = renewed
+                else:
+                    del service.channels[name]
+                    partition.channels -= 1
                 continue
             closed = channel.close(index, start, end, phase, effects.points)
             effects.evicted += closed.evicted
@@ -348,6 +360,7 @@ class Engine:
                 else ("normal" if closed.warm else "warming_up")
             )
             effects.channels.append(ChannelPoint(service.name, name, end, risk.probability, shown))
+        return over
 
     def position(self, topic: str, partition: int) -> int | None:
         """Return the next offset of a source that the state does not reflect, if any is known."""
@@ -377,7 +390,7 @@ class Engine:
                 held.following,
                 held.closed,
                 {
-                    topic: source.position
+                    topic: max(source.position, held.reflected.get(topic, 0))
                     for topic, source in self._partitions[partition].watermark.sources.items()
                 },
                 {name: channel.dump() for name, channel in held.channels.items()},
@@ -390,13 +403,20 @@ class Engine:
         Raises:
             ValueError: the bytes are damaged, of another version, or shaped by other settings.
         """
-        decoded = self._service_decoder.decode(state)
+        decoded = _decoded(self._service_decoder, state)
         self._check(decoded.version, decoded.shape)
+        if not decoded.channels:
+            raise ValueError("a service without channels")
         restored = _Service(service, self._config.calendar(service), self._config.plan(service))
         restored.following, restored.closed = decoded.following, decoded.closed
         for name, channel_state in decoded.channels.items():
-            channel = Channel(service, name, self._config.parts, channel_state.first)
+            channel = Channel(service, name, self._config.parts)
             channel.load(channel_state)
+            silent = decoded.following * self._bucket - channel.last
+            if not math.isinf(silent) and not (
+                0.0 <= silent <= self._window.expire_seconds + self._bucket
+            ):
+                raise ValueError("a channel out of its time")
             restored.channels[name] = channel
         restored.reflected = decoded.positions
         restored.dirty = False
@@ -415,12 +435,10 @@ class Engine:
 
     def load_clock(self, partition: int, state: bytes) -> None:
         """Take the clocks of a partition back; ValueError as `load`."""
-        decoded = self._partition_decoder.decode(state)
+        decoded = _decoded(self._partition_decoder, state)
         self._check(decoded.version, decoded.shape)
         held = self._partition(partition)
-        for topic in held.watermark.sources:
-            if topic in decoded.sources:
-                held.watermark.sources[topic] = decoded.sources[topic]
+        held.watermark.load(decoded.sources)
         held.closable = decoded.closable
 
     def forget(self, partition: int) -> Sequence[tuple[str, str]]:
@@ -435,3 +453,19 @@ class Engine:
             raise ValueError(f"state of version {version}, expected {self.VERSION}")
         if shape != self._config.shape:
             raise ValueError("state was shaped by other settings")
+
+
+def _decoded(decoder: msgspec.msgpack.Decoder[_T], state: bytes) -> _T:
+    try:
+        return decoder.decode(state)
+    except RecursionError:
+        raise ValueError("state is nested too deeply") from None
+
+
+def _skip_to_data(service: _Service) -> None:
+    """Pass over buckets in which no channel has begun: a gap of years is no work."""
+    waiting = [channel.pending() for channel in service.channels.values()]
+    if all(channel.last == _BEFORE for channel in service.channels.values()):
+        service.following = max(
+            service.following, min((at for at in waiting if at is not None), default=0)
+        )

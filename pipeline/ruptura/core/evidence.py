@@ -13,6 +13,7 @@ from typing import Final
 from ruptura.core import tails
 from ruptura.core.baseline import Expectation
 from ruptura.core.series import Family
+from ruptura.core.tuning import are_finite
 
 SCALES_SECONDS: Final = (300.0, 900.0, 3600.0)
 
@@ -169,16 +170,21 @@ class Evidence:
 
         Neighbouring sums tell nearly the same, so only every fourth is looked at.
         """
+        cells = self._cells
+        if _is_vague(cells, 0):
+            return  # what is normal is not known well enough to tell what is usual
         self._learned += weight
         self._skipped += 1
         if self._skipped < _STRIDE:
             return
         self._skipped = 0
-        cells = self._cells
-        step = _STRIDE * weight / min(self._learned + _YOUNG_BUCKETS, self._scales.memory)
-        for at in range(0, len(cells), _CELLS):
-            if cells[at + _HIGH] - cells[at + _LOW] > 1e-9 * abs(cells[at + _HIGH]) + 1e-12:
-                continue  # what is normal is not known well enough to tell what is usual
+        memory = self._scales.memory
+        for at, keep in zip(range(0, len(cells), _CELLS), self._scales.keep, strict=True):
+            if _is_vague(cells, at):
+                continue
+            # Overlapping sums tell little: the longer the scale, the longer its youth.
+            young = _YOUNG_BUCKETS / (1.0 - keep)
+            step = _STRIDE * weight / min(self._learned + young, max(memory, young))
             deviation = cells[at] - cells[at + _HIGH]
             squared = deviation * deviation / cells[at + _SPREAD]
             now = cells[at + _DISPERSION]
@@ -189,8 +195,20 @@ class Evidence:
         return self._learned, self._skipped, self._cells.tobytes()
 
     def load(self, learned: float, skipped: int, cells: bytes) -> None:
-        """Take the state back; ValueError if the bytes are not of these scales."""
+        """Take the state back; ValueError if the bytes could not be of these scales."""
         if len(cells) != 8 * len(self._cells):
             raise ValueError("not the evidence of these scales")
-        self._learned, self._skipped = learned, skipped
-        self._cells = array("d", cells)
+        found = array("d", cells)
+        if (
+            not are_finite(found)
+            or min(found[_SPREAD::_CELLS]) < 0.0
+            or min(found[_SIZE::_CELLS]) < 0.0
+            or min(found[_DISPERSION::_CELLS]) < 1.0
+        ):
+            raise ValueError("evidence with numbers that are none")
+        self._learned, self._skipped, self._cells = learned, skipped, found
+
+
+def _is_vague(cells: array[float], at: int) -> bool:
+    """Whether what is normal has ends apart, at the scale whose cells begin here."""
+    return cells[at + _HIGH] - cells[at + _LOW] > 1e-9 * abs(cells[at + _HIGH]) + 1e-12

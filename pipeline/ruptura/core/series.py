@@ -32,6 +32,9 @@ class SeriesSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     weight: Annotated[
         float, Meta(gt=0, le=1, description="How much its evidence counts in the risk.")
     ] = 1.0
+    least: Annotated[
+        float, Meta(ge=0, description="Least deviation of a gauge that matters, in its unit.")
+    ] = 0.0
     unit: str = "1"
     definition: str = ""
     source: Annotated[str, Meta(description="Where the definition comes from.")] = ""
@@ -49,10 +52,11 @@ TICKET_SERIES: dict[str, SeriesSpec] = {
         scale="log",
         above="surge",
         definition="Tickets opened or reopened and not yet resolved, closed or abandoned.",
+        least=5.0,
         weight=0.5,
     ),
     "tickets.handed_over": SeriesSpec(
-        family="count", above="failure", definition="Tickets transferred or escalated.", weight=0.5
+        family="count", above="failure", definition="Tickets transferred or escalated.", weight=0.3
     ),
     "tickets.reopened": SeriesSpec(family="count", above="failure", definition="Tickets reopened."),
     "tickets.abandoned": SeriesSpec(
@@ -71,13 +75,19 @@ TICKET_SERIES: dict[str, SeriesSpec] = {
         family="count", above="surge", definition="Distinct customers who opened a ticket."
     ),
     "tickets.wait_seconds": SeriesSpec(
-        family="gauge", scale="log", above="surge", unit="seconds", definition="Mean wait (ASA)."
+        family="gauge",
+        scale="log",
+        above="surge",
+        unit="seconds",
+        least=10.0,
+        definition="Mean wait (ASA).",
     ),
     "tickets.handle_seconds": SeriesSpec(
         family="gauge",
         scale="log",
         above="failure",
         unit="seconds",
+        least=10.0,
         definition="Mean handle time (AHT).",
         weight=0.5,
     ),
@@ -86,11 +96,16 @@ TICKET_SERIES: dict[str, SeriesSpec] = {
         scale="log",
         above="failure",
         unit="seconds",
+        least=60.0,
         definition="Mean time to resolution: as sent, else from opened to resolved.",
         weight=0.5,
     ),
     "tickets.rating": SeriesSpec(
-        family="gauge", below="failure", definition="Mean CSAT rating, 1 to 5.", weight=0.5
+        family="gauge",
+        below="failure",
+        least=0.25,
+        definition="Mean CSAT rating, 1 to 5.",
+        weight=0.5,
     ),
     "tickets.bot_handoff_ratio": SeriesSpec(
         family="ratio",

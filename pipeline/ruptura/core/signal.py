@@ -14,7 +14,7 @@ from ruptura.core.document import Direction, Kind
 from ruptura.core.effects import SeriesPoint
 from ruptura.core.evidence import Evidence, Finding, Scales
 from ruptura.core.series import SeriesSpec
-from ruptura.core.tuning import DetectionTuning
+from ruptura.core.tuning import Amount, DetectionTuning, Moment, Tally
 
 SUSPICION: Final = 0.01
 """Evidence below this tail probability starts a deviation, and learning grows cautious."""
@@ -52,14 +52,14 @@ class Signal(msgspec.Struct, frozen=True, gc=False):
 class WatchState(msgspec.Struct, frozen=True, array_like=True):
     """All that a watch remembers, as numbers and bytes."""
 
-    started: float
-    since: float
-    quiet: float
-    present: float
-    buckets: float
-    missing: float
-    learned: float
-    skipped: int
+    started: Moment
+    since: Moment | None
+    quiet: Amount
+    present: Amount
+    buckets: Amount
+    missing: Amount
+    learned: Amount
+    skipped: Tally
     cells: bytes
     baseline: bytes
 
@@ -150,7 +150,8 @@ class Watch:
         elif strongest > RELIEF:
             self._since = math.nan
         weight = self._trust(strongest, start, hushed=quiet < SUSPICION)
-        self._evidence.learn(weight)
+        # Twice as wary: a dispersion learned from a rupture would hide the rest of it.
+        self._evidence.learn(weight * weight)
         baseline.learn_one(level, size, phase, weight)
         if strongest >= tuning.signal_probability:
             return point, ()
@@ -235,6 +236,9 @@ class Watch:
         relative = abs(finding.relative)
         if self.spec.family == "gauge":
             shift = relative * expected.deviation
+            moved = expected.mean + math.copysign(shift, finding.excess)
+            if abs(self._natural(moved) - self._natural(expected.mean)) < self.spec.least:
+                return False
             if self.spec.scale == "log":
                 return shift >= math.log1p(tuning.minimum_relative_effect)
             return shift >= tuning.minimum_level_effect * abs(expected.mean)
@@ -295,20 +299,9 @@ class Watch:
             beyond = max(level - expected.high, expected.low - level, 0.0)
             score = min(1.0, 2.0 * tails.level_beyond(beyond / variance**0.5, expected.freedom))
         else:
-            base = expected.high * size if value > expected.mean * size else expected.low * size
-            if self.spec.family == "count":
-                dispersion = variance / max(expected.mean, 1e-9)
-                if value > base:
-                    score = tails.count_above(value, base, dispersion)
-                else:
-                    score = tails.count_below(value, base, dispersion)
-            else:
+            if self.spec.family == "ratio":
                 observed = value / size
-                own = max(expected.mean * (1.0 - expected.mean) * size, 1e-9)
-                if value > base:
-                    score = tails.ratio_above(value, size, expected.high, variance / own)
-                else:
-                    score = tails.ratio_below(value, size, expected.low, variance / own)
+            score = self._rarity(value, size, expected, variance)
             score = min(1.0, 2.0 * score)
         return SeriesPoint(
             self.service,
@@ -323,12 +316,27 @@ class Watch:
             strongest,
         )
 
+    def _rarity(self, value: float, size: float, expected: Expectation, variance: float) -> float:
+        """One-sided tail of a count or ratio; between the ends of the normal nothing is rare."""
+        low, high = expected.low * size, expected.high * size
+        if low <= value <= high:
+            return 1.0
+        if self.spec.family == "count":
+            dispersion = variance / max(expected.mean, 1e-9)
+            if value > high:
+                return tails.count_above(value, high, dispersion)
+            return tails.count_below(value, low, dispersion)
+        dispersion = variance / max(expected.mean * (1.0 - expected.mean) * size, 1e-9)
+        if value > high:
+            return tails.ratio_above(value, size, expected.high, dispersion)
+        return tails.ratio_below(value, size, expected.low, dispersion)
+
     def dump(self) -> WatchState:
         """Return the state."""
         learned, skipped, cells = self._evidence.dump()
         return WatchState(
             self._started,
-            self._since,
+            None if math.isnan(self._since) else self._since,
             self._quiet,
             self._present,
             self._buckets,
@@ -343,9 +351,9 @@ class Watch:
         """Take a state back; ValueError if it is not of this kind of series."""
         self._evidence.load(state.learned, state.skipped, state.cells)
         self._baseline.load(state.baseline)
-        self._started, self._since, self._quiet = state.started, state.since, state.quiet
-        self._present, self._buckets, self._missing = (
-            state.present,
-            state.buckets,
-            state.missing,
-        )
+        if state.present > state.buckets:
+            raise ValueError("more measurements than buckets")
+        self._started, self._quiet = state.started, state.quiet
+        self._since = math.nan if state.since is None else state.since
+        self._present, self._buckets = state.present, state.buckets
+        self._missing = state.missing

@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
+
+Finite = Annotated[float, Meta(ge=-1e60, le=1e60)]
+Amount = Annotated[float, Meta(ge=0, le=1e60)]
+Moment = Annotated[float, Meta(ge=0, le=2.3e11)]
+Tally = Annotated[int, Meta(ge=0, le=1 << 53)]
+Index = Annotated[int, Meta(ge=-1, le=230_000_000_000)]
+"""Ranges of what a state may hold when it comes back; NaN is in none of them."""
+
+
+def are_finite(values: Iterable[float]) -> bool:
+    """Tell whether numbers that come back as bytes are in the range of `Finite`."""
+    return all(abs(value) <= 1e60 for value in values)
 
 
 class WindowTuning(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,10 +8,16 @@ of different topics are fetched (Akidau et al., The Dataflow Model, VLDB 2015).
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
 from ruptura.core.record import Tick
+
+
+_END: Final = 2.3e11
+"""No event time is later: the year 9258."""
 
 
 class Source(msgspec.Struct):
@@ -23,6 +29,7 @@ class Source(msgspec.Struct):
         newest: Newest event time seen.
         newest_at: Broker time of the record that carried it.
         last_at: Broker time of the last record.
+        told_at: Broker time of the last record or tick.
         clock: Newest event time, carried on by ticks at the pace of broker time.
         heard: Whether anything, record or tick, has come at all.
         reach: Where the other sources were when this one was last known to hold nothing more.
@@ -35,6 +42,7 @@ class Source(msgspec.Struct):
     newest: float = -math.inf
     newest_at: float = -math.inf
     last_at: float = -math.inf
+    told_at: float = -math.inf
     clock: float = -math.inf
     heard: bool = False
     idle: bool = False
@@ -88,6 +96,7 @@ class Watermark:
         """Let time pass for one source; tell whether buckets may now close."""
         source = self.sources[tick.topic]
         source.heard = True
+        source.told_at = max(source.told_at, tick.now)
         if source.newest > -math.inf:
             clock = source.newest + max(0.0, tick.now - source.newest_at)
             source.idle = tick.now - source.last_at >= self._idle
@@ -103,7 +112,8 @@ class Watermark:
                 source.reach = max(source.reach, source.mark)
             others = [other for other in self.sources.values() if other is not source]
             source.mark = max((other.clock for other in others), default=-math.inf)
-            source.mark_at = max((other.last_at for other in others), default=-math.inf)
+            # A clock that ticks carried on stands for the time of those ticks.
+            source.mark_at = max((other.told_at for other in others), default=-math.inf)
         return True
 
     def closable(self) -> int:
@@ -117,3 +127,22 @@ class Watermark:
         if least == -math.inf:
             return -1
         return math.floor((least - self._lateness) / self._bucket)
+
+    def load(self, sources: Mapping[str, Source]) -> None:
+        """Take clocks back; those of topics that are no input any more are left out.
+
+        Raises:
+            ValueError: they could not be clocks.
+        """
+        for source in sources.values():
+            times = (source.newest, source.newest_at, source.last_at, source.told_at, source.clock)
+            if not all(time < _END for time in (*times, source.reach, source.mark)):
+                raise ValueError("a clock with times that are none")
+            if math.isnan(source.mark_at) or source.position < 0:
+                raise ValueError("a clock with numbers that are none")
+        for topic in self.sources:
+            if topic in sources:
+                source = self.sources[topic] = sources[topic]
+                source.closable, source.edge = -1, -math.inf
+                if source.clock > -math.inf:
+                    self._turn(source)

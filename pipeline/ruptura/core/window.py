@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 import xxhash
+from msgspec import Meta
 
 from ruptura.core.event import ChannelMetricEvent, TicketEvent
+from ruptura.core.tuning import Amount, Finite, Moment, Tally
 
 _TYPES: Final = (
     "opened",
@@ -43,6 +45,40 @@ def identity(text: str) -> int:
     return xxhash.xxh3_64_intdigest(text.encode())
 
 
+class Seen(msgspec.Struct, array_like=True):
+    """The event_ids of one source: a set that grows, and the one before it.
+
+    It turns by the clock of its own source, so that what is known does not depend on how far
+    other sources have been read.
+
+    Attributes:
+        recent, older: Identities.
+        turned: Event time of the last turn, in seconds since the Unix epoch.
+    """
+
+    recent: set[int]
+    older: set[int]
+    turned: Finite
+
+    def is_repeated(self, event: int, clock: float, seconds: float, most: int) -> bool:
+        """Tell whether an event was seen before, and remember it.
+
+        Args:
+            event: Its identity.
+            clock: Of the source, in seconds since the Unix epoch.
+            seconds: How long an event is remembered, at least.
+            most: How many are remembered, at most.
+        """
+        if clock - self.turned >= seconds:
+            self.older, self.recent, self.turned = self.recent, set(), clock
+        if event in self.recent or event in self.older:
+            return True
+        self.recent.add(event)
+        if len(self.recent) * 2 > most:
+            self.older, self.recent = self.recent, set()
+        return False
+
+
 class TicketBucket(msgspec.Struct, array_like=True):
     """What the ticket events of one open bucket add up to.
 
@@ -56,14 +92,14 @@ class TicketBucket(msgspec.Struct, array_like=True):
             of arrival.
     """
 
-    counts: list[int]
-    sums: list[float]
-    samples: list[int]
-    handoffs: int
-    ended: int
+    counts: Annotated[list[Tally], Meta(min_length=9, max_length=9)]
+    sums: Annotated[list[Amount], Meta(min_length=4, max_length=4)]
+    samples: Annotated[list[Tally], Meta(min_length=4, max_length=4)]
+    handoffs: Tally
+    ended: Tally
     customers: set[str]
     exceptions: dict[str, set[int]]
-    moves: list[tuple[float, int, int, float]]
+    moves: list[tuple[Moment, int, int, Finite]]
 
 
 def new_ticket_bucket() -> TicketBucket:
@@ -108,9 +144,9 @@ def add_ticket(bucket: TicketBucket, event: TicketEvent, occurred_at: float) -> 
 class MetricSum(msgspec.Struct, array_like=True):
     """Samples of one metric in one open bucket; `denominator` is 0 for plain values."""
 
-    samples: int
-    total: float
-    denominator: float
+    samples: Annotated[int, Meta(ge=0)]
+    total: Finite
+    denominator: Amount
 
 
 def add_metric(bucket: dict[str, MetricSum], event: ChannelMetricEvent) -> None:
@@ -135,7 +171,7 @@ class Backlog(msgspec.Struct, array_like=True):
             speak of, only a sum of openings (a dispatch log, say).
     """
 
-    entered: dict[int, float]
+    entered: dict[int, Moment]
     flows: bool = False
 
     def settle(self, bucket: TicketBucket, most: int) -> int:

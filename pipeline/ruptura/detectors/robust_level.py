@@ -9,7 +9,8 @@ from river import stats
 
 from ruptura.core.baseline import Expectation
 from ruptura.core.calendar import Phase
-from ruptura.detectors.week import Weekly
+from ruptura.core.tuning import are_finite
+from ruptura.detectors.week import VISITS_TRUSTED, Weekly
 
 OFFSET_SECONDS: Final = 86_400.0
 SPREAD_SECONDS: Final = 3 * 86_400.0
@@ -19,6 +20,9 @@ _DEVIATIONS_PER_MEAN_ABSOLUTE: Final = 1.2533
 
 _CLIP: Final = 6.0
 """A residual is learned as at most so many deviations: one freak must not widen the band."""
+
+_BELIEF: Final = 0.1
+"""Share of a visit for which an hour is believed to be like the others."""
 
 _RELATIVE_FLOOR: Final = 0.005
 """A constant series still has a deviation: half a percent of its level."""
@@ -50,24 +54,24 @@ class RobustLevel:
     def expect_one(self, phase: Phase) -> Expectation:
         """Tell the level that a bucket at this phase should have."""
         overall = self._overall.get()
-        rate, pooled, known, exposure = self._week.rate(phase, overall)
+        rate, pooled, known, exposure = self._week.rate(phase, overall, _BELIEF)
         self._told = (phase, rate, known)
         mean = rate + self._offset.get()
         floor = _RELATIVE_FLOOR * (1.0 if self._logarithmic else abs(mean)) + 1e-9
         deviation = max(self._spread.get() * _DEVIATIONS_PER_MEAN_ABSOLUTE, floor)
-        trust = min(1.0, (exposure - self._visit) / (0.9 * self._visit))
+        visits = exposure / self._visit - 1.0
+        trust = min(1.0, visits / VISITS_TRUSTED[phase.day_type])
         apart = (1.0 - trust) * (abs(pooled - rate) + deviation) if trust < 1.0 else 0.0
-        visits = exposure / self._visit
         freedom = min(4.0 + self._overall.n / self._visit, 30.0)
         return Expectation(
-            mean, mean - apart, mean + apart, deviation, deviation / visits**0.5, freedom
+            mean, mean - apart, mean + apart, deviation, deviation / (visits + 1.0) ** 0.5, freedom
         )
 
     def learn_one(self, value: float, size: float, phase: Phase, weight: float) -> None:
         """Learn the level of one bucket; `size` is 1."""
         told, rate, known = self._told
         if told is not phase:
-            rate, _, known, _ = self._week.rate(phase, self._overall.get())
+            rate, _, known, _ = self._week.rate(phase, self._overall.get(), _BELIEF)
         n = self._overall.n
         if n == 0.0:
             self._offset.update(0.0)
@@ -94,10 +98,13 @@ class RobustLevel:
         return head + self._week.dump()
 
     def load(self, state: bytes) -> None:
-        """Take the state back; ValueError if its length is not this model's."""
+        """Take the state back; ValueError if it could not be this model's."""
         if len(state) != _HEAD.size + Weekly.dumped_bytes():
             raise ValueError("not the state of a RobustLevel")
-        n, overall, offset, spread = _HEAD.unpack_from(state)
+        head = _HEAD.unpack_from(state)
+        n, overall, offset, spread = head
+        if not are_finite(head) or n < 0.0 or spread < 0.0:
+            raise ValueError("a RobustLevel with numbers that are none")
         if n > 0.0:
             self._overall.update(overall, n)
             self._offset.update(offset)

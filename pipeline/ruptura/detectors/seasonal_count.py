@@ -9,13 +9,23 @@ from river import stats
 
 from ruptura.core.baseline import Expectation
 from ruptura.core.calendar import Phase
-from ruptura.detectors.week import Weekly
+from ruptura.core.tuning import are_finite
+from ruptura.detectors.week import VISITS_TRUSTED, Weekly
 
 LEVEL_SECONDS: Final = 2 * 86_400.0
 """Time in which the level forgets to 1/e: a permanent change is normal after a few days."""
 
 _LEVEL_PRIOR: Final = 20.0
 """Events' worth of belief that the level is the profile's own."""
+
+_PROFILE_PRIOR: Final = 20.0
+"""Events' worth of belief, at most a visit's, that an hour is like the others."""
+
+_DAYS_DIFFER: Final = 0.1
+"""How much one visit of an hour differs from the next beside chance, relative to it."""
+
+_SHAPE_DOUBT: Final = 0.02
+"""What straight lines between hours miss of a day's shape, relative to it."""
 
 _HEAD = struct.Struct("<4d")
 
@@ -46,26 +56,36 @@ class SeasonalCount:
             (self._seen.get() * events + _LEVEL_PRIOR) / (self._due.get() * events + _LEVEL_PRIOR)
         )
 
+    def _rate(self, phase: Phase) -> tuple[float, float, float, float]:
+        overall = self._overall.get()
+        events = max(overall * self._visit, 1e-9)  # in a visit of an ordinary hour
+        return self._week.rate(phase, overall, min(_PROFILE_PRIOR / events, 1.0))
+
     def expect_one(self, phase: Phase) -> Expectation:
         """Tell how many events a bucket at this phase should hold."""
-        rate, pooled, known, exposure = self._week.rate(phase, self._overall.get())
+        rate, pooled, known, exposure = self._rate(phase)
         self._told = (phase, rate, known)
         level = self._level()
         mean = rate * level
         # Nothing is promised of an hour that this kind of day has never had.
-        trust = min(1.0, (exposure - self._visit) / (0.9 * self._visit))
+        visits = exposure / self._visit - 1.0
+        trust = min(1.0, visits / VISITS_TRUSTED[phase.day_type])
         low = mean if trust >= 1.0 else mean * trust
         high = mean if trust >= 1.0 else mean + (1.0 - trust) * max(pooled * level - mean, 0.0)
         if not phase.open:
             low = 0.0
-        doubt = (1.0 / max(rate * exposure, 1.0)) ** 0.5
+        doubt = (
+            1.0 / max(rate * exposure, 1.0)
+            + _DAYS_DIFFER * _DAYS_DIFFER * self._visit / exposure
+            + _SHAPE_DOUBT * _SHAPE_DOUBT
+        ) ** 0.5
         return Expectation(mean, low, high, 0.0, doubt, 0.0)
 
     def learn_one(self, value: float, size: float, phase: Phase, weight: float) -> None:
         """Learn the events of one bucket; `size` is 1."""
         told, rate, known = self._told
         if told is not phase:
-            rate, _, known, _ = self._week.rate(phase, self._overall.get())
+            rate, _, known, _ = self._rate(phase)
         if self._overall.n == 0.0:
             self._seen.update(value)
             self._due.update(value)
@@ -84,10 +104,13 @@ class SeasonalCount:
         return head + self._week.dump()
 
     def load(self, state: bytes) -> None:
-        """Take the state back; ValueError if its length is not this model's."""
+        """Take the state back; ValueError if it could not be this model's."""
         if len(state) != _HEAD.size + Weekly.dumped_bytes():
             raise ValueError("not the state of a SeasonalCount")
-        n, overall, seen, due = _HEAD.unpack_from(state)
+        head = _HEAD.unpack_from(state)
+        if not are_finite(head) or min(head) < 0.0:
+            raise ValueError("a SeasonalCount with numbers that are none")
+        n, overall, seen, due = head
         if n > 0.0:
             self._overall.update(overall, n)
             self._seen.update(seen)

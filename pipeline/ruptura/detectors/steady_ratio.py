@@ -9,6 +9,7 @@ from river import stats
 
 from ruptura.core.baseline import Expectation
 from ruptura.core.calendar import Phase
+from ruptura.core.tuning import are_finite
 
 MEMORY_SECONDS: Final = 2 * 86_400.0
 
@@ -59,10 +60,14 @@ class SteadyRatio:
         return _STATE.pack(self._buckets, self._hits.get(), self._trials.get())
 
     def load(self, state: bytes) -> None:
-        """Take the state back; ValueError if its length is not this model's."""
+        """Take the state back; ValueError if it could not be this model's."""
         if len(state) != _STATE.size:
             raise ValueError("not the state of a SteadyRatio")
-        self._buckets, hits, trials = _STATE.unpack(state)
+        found = _STATE.unpack(state)
+        buckets, hits, trials = found
+        if not are_finite(found) or min(found) < 0.0 or hits > trials * (1.0 + 1e-9):
+            raise ValueError("a SteadyRatio with numbers that are none")
+        self._buckets = buckets
         if self._buckets > 0.0:
             self._hits.update(hits)
             self._trials.update(trials)

@@ -11,12 +11,16 @@ from array import array
 from typing import Final
 
 from ruptura.core.calendar import Phase
+from ruptura.core.tuning import are_finite
 
 HOURS: Final = 24
 KINDS_OF_DAY: Final = 4
 
 VISITS_REMEMBERED: Final = (15.0, 6.0, 6.0, 6.0)
 """Days of each kind after which a visit has faded to 1/e: three working weeks, six weekends."""
+
+VISITS_TRUSTED: Final = (2.0, 2.0, 2.0, 4.0)
+"""Days of each kind after which an hour is known; one holiday tells little of the next."""
 
 
 class Weekly:
@@ -36,12 +40,16 @@ class Weekly:
         self._prior = visit
         self._fade = tuple(1.0 / (visits * visit) for visits in (*VISITS_REMEMBERED, 21.0))
 
-    def rate(self, phase: Phase, overall: float) -> tuple[float, float, float, float]:
+    def rate(
+        self, phase: Phase, overall: float, belief: float
+    ) -> tuple[float, float, float, float]:
         """Return what the profile says of a phase.
 
         Args:
             phase: Where in the week.
             overall: The mean to start from where nothing is known.
+            belief: How much that counts against what an hour has taught itself, as a share of
+                one visit.
 
         Returns:
             rate, the rate of the same hour on any day, the share of it that this kind of day
@@ -50,9 +58,9 @@ class Weekly:
         at = phase.hour - 0.5
         left = int(at // 1.0)
         share = at - left
-        rate, pooled, known, exposure = self._hour(phase.day_type, left % HOURS, overall)
+        rate, pooled, known, exposure = self._hour(phase.day_type, left % HOURS, overall, belief)
         if share:
-            r, p, k, e = self._hour(phase.day_type, (left + 1) % HOURS, overall)
+            r, p, k, e = self._hour(phase.day_type, (left + 1) % HOURS, overall, belief)
             keep = 1.0 - share
             rate = keep * rate + share * r
             pooled = keep * pooled + share * p
@@ -60,15 +68,18 @@ class Weekly:
             exposure = keep * exposure + share * e
         return rate, pooled, known, exposure
 
-    def _hour(self, kind: int, hour: int, overall: float) -> tuple[float, float, float, float]:
-        prior = self._prior
+    def _hour(
+        self, kind: int, hour: int, overall: float, belief: float
+    ) -> tuple[float, float, float, float]:
+        visit = self._prior
+        prior = belief * visit
         sums, exposures = self._sums, self._exposures
         cell = HOURS * KINDS_OF_DAY + hour
         pooled = (sums[cell] + prior * overall) / (exposures[cell] + prior)
         cell = HOURS * kind + hour
         exposure = exposures[cell]
         rate = (sums[cell] + prior * pooled) / (exposure + prior)
-        return rate, pooled, exposure / (exposure + prior), exposure + prior
+        return rate, pooled, exposure / (exposure + visit), exposure + visit
 
     def learn(self, phase: Phase, value: float, size: float, weight: float) -> None:
         """Add a value over an exposure (1 bucket, or a denominator) with a weight in (0, 1]."""
@@ -97,7 +108,11 @@ class Weekly:
         return 2 * 8 * HOURS * (KINDS_OF_DAY + 1)
 
     def load(self, state: bytes) -> None:
-        """Take a state back; its length is the caller's to check."""
+        """Take a state back; ValueError if it could not be one."""
+        if len(state) != self.dumped_bytes():
+            raise ValueError("not the profile of a week")
         half = len(state) // 2
-        self._sums = array("d", state[:half])
-        self._exposures = array("d", state[half:])
+        sums, exposures = array("d", state[:half]), array("d", state[half:])
+        if not are_finite(sums) or not are_finite(exposures) or min(exposures) < 0.0:
+            raise ValueError("a profile with numbers that are none")
+        self._sums, self._exposures = sums, exposures

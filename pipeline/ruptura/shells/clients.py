@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Literal, Protocol, Self, TypeVar
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.net.compat import KafkaNetClient
 
 from ruptura.settings import KafkaSettings
@@ -27,6 +27,24 @@ _DEFAULT_PORT = 9092
 
 class KafkaUnavailable(Exception):  # noqa: N818 - the name says what the user must mend
     """No broker answers, or none lets us in; the text names the brokers and the cause."""
+
+
+class _Producer(KafkaProducer):  # type: ignore[misc]
+    """A producer whose close comes to an end.
+
+    kafka-python's own waits for ever when its brokers are gone: once a batch has expired it asks
+    for a new producer id, and until then expires nothing more.
+    """
+
+    def close(self, timeout: float | None = None, null_logger: bool = False) -> None:
+        seconds = CONNECT_SECONDS if timeout is None else timeout
+        try:
+            super().close(seconds, null_logger)
+        except KafkaTimeoutError:
+            # Fails what is still open; then there is nothing left to wait for.
+            self._sender.force_close()
+            self._sender.join(seconds)
+            super().close(seconds, null_logger)
 
 
 class _Closable(Protocol):
@@ -181,8 +199,11 @@ def consumer_client(kafka: KafkaSettings, **arguments: object) -> Iterator[Kafka
 
 @contextmanager
 def producer_client(kafka: KafkaSettings, **arguments: object) -> Iterator[KafkaProducer]:
-    """Connect a producer, and close it at the end. Raises as `admin_client`."""
-    with _connected(KafkaProducer, kafka, arguments) as client:
+    """Connect a producer, and close it at the end, within 20 s. Raises as `admin_client`.
+
+    What is not acknowledged by then fails: wait for the futures before.
+    """
+    with _connected(_Producer, kafka, arguments) as client:
         yield client
 
 

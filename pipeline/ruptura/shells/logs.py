@@ -8,6 +8,9 @@ from typing import Literal
 
 import structlog
 
+_CHATTY = ("aiokafka", "kafka", "faust", "mode", "aiohttp", "asyncio")
+_SILENT = logging.CRITICAL + 1
+
 
 def configure(level: str, style: Literal["json", "console"]) -> None:
     """Send all logs of the process, the libraries' too, to stderr in one form.
@@ -38,7 +41,7 @@ def configure(level: str, style: Literal["json", "console"]) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for chatty in ("aiokafka", "kafka", "faust", "mode", "aiohttp"):
+    for chatty in _CHATTY:
         # Their routine notes drown ours; their warnings do not.
         logging.getLogger(chatty).setLevel("DEBUG" if level == "debug" else "WARNING")
     structlog.configure(
@@ -47,3 +50,42 @@ def configure(level: str, style: Literal["json", "console"]) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+def hush() -> None:
+    """Silence the libraries: what ends the process is said, and they would say it ten times."""
+    for chatty in _CHATTY:
+        logging.getLogger(chatty).setLevel(_SILENT)
+
+
+class Ration:
+    """Lets a name be spoken of once per interval, with how often it would have been.
+
+    Args:
+        seconds: The interval.
+        names: How many names are told apart; the others are counted together, as `other`.
+    """
+
+    def __init__(self, seconds: float = 60.0, names: int = 1000) -> None:
+        self._seconds = seconds
+        self._names = names
+        self._counts: dict[str, int] = {}
+        self._due: dict[str, float] = {}
+
+    def add(self, name: str, count: int, now: float) -> tuple[str, int] | None:
+        """Count; return name and count if it is time to speak.
+
+        Args:
+            name: Whose count.
+            count: How many more.
+            now: Monotonic time in seconds.
+        """
+        if name not in self._due and len(self._due) >= self._names:
+            name = "other"
+        total = self._counts.get(name, 0) + count
+        if now < self._due.get(name, now):
+            self._counts[name] = total
+            return None
+        self._counts[name] = 0
+        self._due[name] = now + self._seconds
+        return name, total

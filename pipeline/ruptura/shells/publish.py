@@ -272,21 +272,23 @@ class _Sender:
         self._open_bytes += size + _RECORD_OVERHEAD_BYTES
         while self._open and (self._open_bytes > _IN_FLIGHT_BYTES or self._open[0][0].is_done):
             self._close_oldest()
+            if self.lost:
+                return
 
     def settle(self) -> None:
-        """Wait until each record is acknowledged or given up, at most a minute after the last."""
-        self._producer.flush()
+        """Wait until each record is acknowledged or given up, at most a minute."""
+        deadline = time.monotonic() + (0.0 if self.lost else _DELIVERY_SECONDS)
         while self._open:
-            self._close_oldest()
+            self._close_oldest(max(0.0, deadline - time.monotonic()))
 
-    def _close_oldest(self) -> None:
+    def _close_oldest(self, seconds: float = _DELIVERY_SECONDS) -> None:
         future, size = self._open.popleft()
         self._open_bytes -= size
         try:
-            future.get()
+            future.get(seconds)
         except KafkaError as error:
             self.failures[type(error).__name__] += 1
-            # The producer has tried for a minute: to go on would take as long for every 32 MB.
+            # The brokers were silent for a minute: to go on would take as long for every 32 MB.
             self.lost = self.lost or isinstance(error, KafkaTimeoutError)
 
 

@@ -24,9 +24,9 @@ _CHUNK_BYTES = 1 << 20
 class Envelope(msgspec.Struct, gc=False, omit_defaults=True):
     """A line of a recording, as kcat names its fields; `ts` is in milliseconds.
 
-    `tstype` is `create` (the producer's clock), `logappend` (the broker's) or `unknown`. `headers` are names
-    and values in turn; `headers_base64` are pairs of name and value, and stand instead of
-    `headers` where a value is not UTF-8.
+    `tstype` is `create` (the producer's clock), `logappend` (the broker's) or `unknown`.
+    `headers` are names and values in turn; `headers_base64` are pairs of name and value, and
+    stand instead of `headers` where a value is not UTF-8.
     """
 
     topic: str

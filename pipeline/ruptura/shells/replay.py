@@ -10,6 +10,7 @@ import heapq
 import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -29,6 +30,7 @@ from ruptura.shells.recording import (
 _BATCH = 4096
 _TICKS_PER_BUCKET = 4
 
+Order = Literal["time", "partitions", "none"]
 Moments = Iterator[tuple[float, Envelope]]
 """Envelopes with the time by which their whole partition has come so far, in seconds."""
 
@@ -39,13 +41,14 @@ class Survey(msgspec.Struct, frozen=True):
     Attributes:
         records: How many records there are.
         partitions: The partitions they come from.
-        ordered: Whether each file is in order of time, across its partitions.
+        orders: How each file is ordered: every line by `time`; by time as far as `partitions`
+            have come, whose own order is kept though their times go back; or not (`none`).
         first, last: Broker time of the first and the last record, seconds since the Unix epoch.
     """
 
     records: int
     partitions: Sequence[int]
-    ordered: Sequence[bool]
+    orders: Sequence[Order]
     first: float
     last: float
 
@@ -59,29 +62,36 @@ def survey(paths: Sequence[Path]) -> Survey:
     """
     records = 0
     partitions: set[int] = set()
-    ordered: list[bool] = []
+    orders: list[Order] = []
     first, last = math.inf, -math.inf
     for path in paths:
-        in_order = True
+        in_time = True
         now = -math.inf
-        reached: dict[tuple[str, int], float] = {}
         for batch in read_positions(path):
             records += len(batch)
-            for position in batch:
-                source = (position.topic, position.partition)
-                moment = max(reached.get(source, -math.inf), position.ts)
-                reached[source] = moment
-                if moment < now:
-                    in_order = False
-                else:
-                    now = moment
-                first = min(first, moment)
-        last = max(last, *reached.values(), now)
-        partitions.update(partition for _, partition in reached)
-        ordered.append(in_order)
+            times = [position.ts for position in batch]
+            partitions.update({position.partition for position in batch})
+            first, last = min(first, min(times)), max(last, max(times))
+            in_time = in_time and times[0] >= now and times == sorted(times)
+            now = times[-1]
+        orders.append("time" if in_time else _order_by_partitions(path))
     if not records:
-        return Survey(0, (), tuple(ordered), 0.0, 0.0)
-    return Survey(records, tuple(sorted(partitions)), tuple(ordered), first / 1000, last / 1000)
+        return Survey(0, (), tuple(orders), 0.0, 0.0)
+    return Survey(records, tuple(sorted(partitions)), tuple(orders), first / 1000, last / 1000)
+
+
+def _order_by_partitions(path: Path) -> Order:
+    """Tell whether a file is ordered by how far its partitions have come."""
+    now = -math.inf
+    reached: dict[tuple[str, int], float] = {}
+    for batch in read_positions(path):
+        for position in batch:
+            source = (position.topic, position.partition)
+            moment = reached[source] = max(reached.get(source, -math.inf), position.ts)
+            if moment < now:
+                return "none"
+            now = moment
+    return "partitions"
 
 
 def replay(
@@ -143,11 +153,17 @@ def replay(
 
 
 def _merged(paths: Sequence[Path], found: Survey) -> Moments:
-    streams = [
-        _moments(path) if ordered else iter(sorted(_moments(path), key=_moment))
-        for path, ordered in zip(paths, found.ordered, strict=True)
-    ]
+    streams = [_stream(path, order) for path, order in zip(paths, found.orders, strict=True)]
     return streams[0] if len(streams) == 1 else heapq.merge(*streams, key=_moment)
+
+
+def _stream(path: Path, order: Order) -> Moments:
+    if order == "time":
+        return (
+            (envelope.ts / 1000, envelope) for batch in read_envelopes(path) for envelope in batch
+        )
+    moments = _moments(path)
+    return moments if order == "partitions" else iter(sorted(moments, key=_moment))
 
 
 def _moments(path: Path) -> Moments:

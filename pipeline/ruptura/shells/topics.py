@@ -74,7 +74,7 @@ class TopicsReport(msgspec.Struct, frozen=True):
 
 
 def wanted_topics(settings: Settings) -> tuple[TopicShape, ...]:
-    """The topics of the settings: two in, alerts and dead letters out.
+    """The topics of the settings: two in, alerts and dead letters out, and the worker's changelog.
 
     All have the same number of partitions, so that one worker owns all of a service.
     """
@@ -85,15 +85,20 @@ def wanted_topics(settings: Settings) -> tuple[TopicShape, ...]:
         topics.alerts: topics.output_retention_seconds,
         topics.dead_letter: topics.output_retention_seconds,
     }
-    return tuple(
-        TopicShape(
-            name,
-            topics.partitions,
-            topics.replication_factor,
-            {"cleanup.policy": "delete", "retention.ms": str(seconds * 1000)},
-        )
+    configurations = {
+        name: {"cleanup.policy": "delete", "retention.ms": str(seconds * 1000)}
         for name, seconds in retention.items()
+    }
+    configurations[changelog_topic(settings)] = {"cleanup.policy": "compact"}
+    return tuple(
+        TopicShape(name, topics.partitions, topics.replication_factor, configuration)
+        for name, configuration in configurations.items()
     )
+
+
+def changelog_topic(settings: Settings) -> str:
+    """The topic that keeps the worker's state: Faust's name for the changelog of its table."""
+    return f"{settings.kafka.group_id}-state-changelog"
 
 
 def check(settings: Settings) -> TopicsReport:

@@ -1,0 +1,85 @@
+"""Recorded public data, imported with the shipped mappings and replayed once per session."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+
+from ruptura.core.document import Alert
+from ruptura.core.effects import Effects, SeriesPoint
+from ruptura.core.summary import Summary
+from ruptura.settings import ServiceSettings, Settings
+from ruptura.shells.importing import import_csv
+from ruptura.shells.replay import replay
+
+
+class Replayed(msgspec.Struct):
+    """What a replay of recorded data gave."""
+
+    recording: Path
+    zone: ZoneInfo
+    summary: Summary
+    alerts: list[Alert]
+    points: list[SeriesPoint]
+
+    def local(self, text: str) -> datetime:
+        return datetime.fromisoformat(text).replace(tzinfo=self.zone)
+
+    def told(self, kinds: set[str], begin: str, end: str) -> list[Alert]:
+        """Documents of open alerts, of these kinds, told within a span of local time."""
+        return [
+            alert
+            for alert in self.alerts
+            if alert.kind in kinds
+            and alert.status != "resolved"
+            and self.local(begin) <= alert.updated_at <= self.local(end)
+        ]
+
+
+Replayer = Callable[..., Replayed]
+
+
+@pytest.fixture(scope="session")
+def replay_data(
+    root: Path, data_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Replayer:
+    def run(
+        mapping: str,
+        file: str,
+        service: ServiceSettings,
+        *,
+        keep: Callable[[SeriesPoint], bool] = lambda _: False,
+        until: str | None = None,
+    ) -> Replayed:
+        recording = tmp_path_factory.mktemp("recording") / "recording.jsonl"
+        import_csv(
+            root / "deploy" / "mappings" / mapping, [data_dir / file], recording, io.StringIO()
+        )
+        if until is not None:
+            _cut(recording, until)
+        alerts: list[Alert] = []
+        points: list[SeriesPoint] = []
+
+        def apply(effects: Effects) -> None:
+            alerts.extend(effects.alerts)
+            points.extend(point for point in effects.points if keep(point))
+
+        settings = Settings(services={"default": service})
+        summary = replay([recording], settings, apply=apply)
+        return Replayed(recording, ZoneInfo(service.time_zone), summary, alerts, points)
+
+    return run
+
+
+def _cut(recording: Path, until: str) -> None:
+    last = datetime.fromisoformat(until).timestamp() * 1000
+    lines = recording.read_bytes().splitlines(keepends=True)
+    kept = [line for line in lines if msgspec.json.decode(line)["ts"] < last]
+    assert 0 < len(kept) < len(lines)
+    recording.write_bytes(b"".join(kept))

@@ -1,0 +1,66 @@
+"""Three months of a real service desk: the backlog to the ticket, and quiet holidays."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+import pytest
+
+from ruptura.core.effects import SeriesPoint
+from ruptura.settings import ServiceSettings
+from tests.replay.conftest import Replayed, Replayer
+
+BRAZIL = ServiceSettings(time_zone="America/Sao_Paulo", country="BR")
+
+
+def _backlog(point: SeriesPoint) -> bool:
+    return point.series == "tickets.backlog"
+
+
+@pytest.fixture(scope="module")
+def desk(replay_data: Replayer) -> Replayed:
+    # After May the log is a sparse tail: updates of old incidents.
+    return replay_data(
+        "servicenow.toml",
+        "servicenow-incidents.csv.gz",
+        BRAZIL,
+        keep=_backlog,
+        until="2016-06-01T00:00:00-03:00",
+    )
+
+
+def test_the_backlog_is_right_to_the_ticket(desk: Replayed) -> None:
+    """Against a plain count: a set of open tickets per channel, event by event."""
+    observed = {(p.channel, p.start): p.observed for p in desk.points}
+    assert len(observed) > 100_000
+    waiting: dict[str, set[str]] = {}
+    counted: dict[tuple[str, float], int] = {}
+    for line in desk.recording.read_bytes().splitlines():
+        envelope = msgspec.json.decode(line)
+        event = msgspec.json.decode(envelope["payload"])
+        tickets = waiting.setdefault(event["channel"], set())
+        if event["type"] in {"opened", "reopened"}:
+            tickets.add(event["ticket_id"])
+        elif event["type"] in {"resolved", "closed"}:
+            tickets.discard(event["ticket_id"])
+        bucket = math.floor(envelope["ts"] / 60_000) * 60.0
+        counted[event["channel"], bucket] = len(tickets)
+    shared = counted.keys() & observed.keys()
+    assert len(shared) > 20_000
+    assert [key for key in sorted(shared) if counted[key] != observed[key]] == []
+
+
+@pytest.mark.parametrize("day", ["2016-03-25", "2016-04-21", "2016-05-26"])
+def test_a_holiday_pages_no_one(desk: Replayed, day: str) -> None:
+    begin, end = desk.local(f"{day} 00:00"), desk.local(f"{day} 23:59")
+    assert not [a for a in desk.alerts if a.reason == "opened" and begin <= a.updated_at <= end]
+    assert not desk.told({"surge", "failure", "silence"}, f"{day} 00:00", f"{day} 23:59")
+
+
+def test_the_surge_of_the_first_monday_is_found(desk: Replayed) -> None:
+    assert desk.told({"surge"}, "2016-03-07 09:00", "2016-03-07 17:00")
+
+
+def test_nothing_is_refused_or_late(desk: Replayed) -> None:
+    assert (desk.summary.rejected, desk.summary.late, desk.summary.duplicates) == ({}, 0, 0)
