@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +12,7 @@ import pytest
 
 from ruptura.settings import Settings
 from ruptura.shells import topics
-
-sys.path.insert(0, str(Path(__file__).parent))  # the tests are no package; kafka_server is here
-
-from kafka_server import KafkaServer, KafkaServerError
+from tests.integration.kafka_server import KafkaServer, KafkaServerError
 
 
 @pytest.fixture(scope="session")

@@ -11,21 +11,27 @@ import sys
 import threading
 import time
 from collections import defaultdict
+from typing import IO
 
 import msgspec
 import pytest
-from kafka_server import KafkaServer
-from recordings import NOON, essence, kcat, numbered, read, write
 
-from conftest import settings_for
 from ruptura.core.record import Record
 from ruptura.settings import Settings
 from ruptura.shells import publish as publishing
 from ruptura.shells import topics
 from ruptura.shells.publish import publish
 from ruptura.shells.record import record
+from tests.integration.conftest import settings_for
+from tests.integration.kafka_server import KafkaServer
+from tests.integration.recordings import NOON, essence, kcat, numbered, read, write
 
 pytestmark = pytest.mark.integration
+
+
+def output(process: subprocess.Popen[bytes]) -> IO[bytes]:
+    assert process.stdout is not None
+    return process.stdout
 
 
 @pytest.mark.parametrize("name", ["out.jsonl", "out.jsonl.gz", "out.jsonl.zst"])
@@ -42,7 +48,7 @@ def test_what_was_flushed_survives_kill_minus_nine(topic_settings, tmp_path, nam
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait(30)
-        process.stdout.close()
+        output(process).close()
     found = read(out)
     assert 500 <= len(found) <= 800
     # Every line that is there is whole, and none is missing before it.
@@ -59,11 +65,11 @@ def test_a_signal_ends_recording_in_order(topic_settings, tmp_path, number):
     process = command(
         "record", topic_settings, f"[], Path({str(out)!r}), progress=lambda n, *_: print(n)"
     )
-    lines = iter(process.stdout.readline, b"")
+    lines = iter(output(process).readline, b"")
     assert any(int(line) == 50 for line in lines)
     process.send_signal(number)
-    rest = process.stdout.read()
-    process.stdout.close()
+    rest = output(process).read()
+    output(process).close()
     assert process.wait(30) == 0
     assert b"reason='interrupted'" in rest
     assert len(read(out)) == 50
@@ -74,10 +80,10 @@ def test_a_signal_ends_publishing_in_order_and_what_was_sent_arrives(topic_setti
     process = command(
         "publish", topic_settings, f"[Path({str(source)!r})], 1e-5, progress=lambda *_: print(1)"
     )
-    assert process.stdout.readline() == b"1\n"  # it waits for the second record
+    assert output(process).readline() == b"1\n"  # it waits for the second record
     process.send_signal(signal.SIGINT)
-    rest = process.stdout.read()
-    process.stdout.close()
+    rest = output(process).read()
+    output(process).close()
     assert process.wait(30) == 0
     assert b"records=1" in rest
     assert b"ended='interrupted'" in rest
@@ -140,7 +146,7 @@ def test_recording_outlives_a_crash_of_the_broker_and_loses_nothing(
     thread = threading.Thread(
         target=record,
         args=(mortal_settings, [], out),
-        kwargs={"count": 200, "progress": lambda n, *_: n >= 100 and halfway.set()},
+        kwargs={"count": 200, "progress": lambda n, *_: halfway.set() if n >= 100 else None},
     )
     publish(mortal_settings, [first])
     thread.start()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from kafka_server import KafkaServer, KafkaServerError, free_ports
+
+from tests.integration.kafka_server import KafkaServer, KafkaServerError, free_ports
 
 
 def test_without_java_and_maven_it_says_what_is_missing(tmp_path, monkeypatch):

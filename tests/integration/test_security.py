@@ -7,7 +7,6 @@ import asyncio
 import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer
-from kafka_server import SASL_USERS
 
 from ruptura.core.record import Record
 from ruptura.settings import Settings
@@ -16,6 +15,7 @@ from ruptura.shells.clients import KafkaUnavailable, aiokafka_arguments
 from ruptura.shells.publish import publish
 from ruptura.shells.record import record
 from ruptura.shells.recording import read_envelopes, to_line, to_record
+from tests.integration.kafka_server import SASL_USERS
 
 pytestmark = pytest.mark.integration
 

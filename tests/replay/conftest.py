@@ -46,9 +46,7 @@ Replayer = Callable[..., Replayed]
 
 
 @pytest.fixture(scope="session")
-def replay_data(
-    root: Path, data_dir: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Replayer:
+def replay_data(root: Path, data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Replayer:
     def run(
         mapping: str,
         file: str,

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import ssl
 import threading
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer
@@ -15,7 +16,7 @@ from ruptura.settings import KafkaSettings, Settings
 from ruptura.settings.loading import SettingsError
 from ruptura.shells import clients, topics
 
-SASL = {"sasl_username": "ana", "sasl_password": "s3cret"}
+SASL: dict[str, Any] = {"sasl_username": "ana", "sasl_password": "s3cret"}
 
 
 def closed_port() -> int:
@@ -98,7 +99,8 @@ def test_a_pem_file_that_cannot_be_used_is_refused_by_key_and_name(key, text, tm
     path = tmp_path / "file.pem"
     if text is not None:
         path.write_text(text)
-    kafka = KafkaSettings(security_protocol="SSL", **{key: str(path)})
+    certificate: dict[str, Any] = {key: str(path)}
+    kafka = KafkaSettings(security_protocol="SSL", **certificate)
     with pytest.raises(SettingsError, match=rf"kafka\.{key} .*file\.pem.*: .+") as refused:
         clients.ssl_context(kafka)
     assert "\n" not in str(refused.value)

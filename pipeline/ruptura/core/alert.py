@@ -15,12 +15,12 @@ from ruptura.core.document import (
     Alert,
     AlertSignal,
     Cause,
-    ExceptionKind,
     Kind,
     Probability,
     Status,
     TransitionReason,
 )
+from ruptura.core.event import ExceptionKind
 from ruptura.core.risk import Risk
 from ruptura.core.tuning import AlertTuning, Moment, Tally, are_finite
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -42,7 +43,7 @@ def evidence(probability: float) -> float:
     return min(-math.log(-math.e * probability * math.log(probability)), _MOST_EVIDENCE)
 
 
-def combine(signals: Iterable[Signal], prior: float) -> Risk:
+def combine(signals: Sequence[Signal], prior: float) -> Risk:
     """Combine the strongest signal of each family, as if the families were independent.
 
     Signals of one family tell of the same thing, so only the strongest of them counts.
@@ -51,9 +52,12 @@ def combine(signals: Iterable[Signal], prior: float) -> Risk:
         signals: Of one channel and bucket.
         prior: Probability of a rupture without any evidence, in (0, 1).
     """
+    if not signals:
+        return _calm(prior)
     ranked = sorted(signals, key=lambda s: (-s.weight * evidence(s.probability), s.series))
-    total = math.log(prior / (1.0 - prior))
-    causes = [Cause("prior", total, f"Without evidence the risk is {prior:g} in each bucket.")]
+    calm = _calm(prior)
+    causes = list(calm.causes)
+    total = causes[0].contribution
     kind: Kind | None = None
     seen: set[Kind] = set()
     for signal in ranked:
@@ -64,7 +68,15 @@ def combine(signals: Iterable[Signal], prior: float) -> Risk:
         term = signal.weight * evidence(signal.probability)
         total += term
         causes.append(Cause(f"{signal.kind}:{signal.series}", term, _sentence(signal)))
-    return Risk(1.0 / (1.0 + math.exp(-total)), causes, kind, ranked)
+    return Risk(1.0 / (1.0 + math.exp(min(-total, 700.0))), causes, kind, ranked)
+
+
+@lru_cache(maxsize=16)
+def _calm(prior: float) -> Risk:
+    """The risk without signals, which is nearly always."""
+    total = math.log(prior / (1.0 - prior))
+    text = f"Without evidence the risk is {prior:g} in each bucket."
+    return Risk(1.0 / (1.0 + math.exp(min(-total, 700.0))), (Cause("prior", total, text),), None, ())
 
 
 def _sentence(signal: Signal) -> str:

@@ -178,7 +178,10 @@ class Watch:
         The share of buckets that usually hold a measurement, q, makes n empty ones in a row as
         likely as (1 - q) ** n; q is never taken to be closer to 1 than the buckets seen allow.
         """
-        if not phase.open or start - self._started < tuning.warm_up_seconds:
+        if not phase.open:
+            return None
+        if start - self._started < tuning.warm_up_seconds:
+            self._buckets += 1.0
             return None
         self._missing += 1.0
         share = self._present / (self._buckets + 1.0)
@@ -225,7 +228,7 @@ class Watch:
     def _trust(self, strongest: float, start: float, *, hushed: bool) -> float:
         if strongest >= SUSPICION:
             return 1.0
-        caution = max((strongest / SUSPICION) ** 0.25, _LEAST_LEARNING)
+        caution = max(math.sqrt(math.sqrt(strongest / SUSPICION)), _LEAST_LEARNING)
         if hushed:
             return caution  # silence is never learned as a new level
         days = (start - self._since) / _REBASELINE_AFTER

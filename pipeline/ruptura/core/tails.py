@@ -31,6 +31,8 @@ def count_above(observed: float, mean: float, dispersion: float) -> float:
 
 def count_below(observed: float, mean: float, dispersion: float) -> float:
     """P(X <= observed), as `count_above`."""
+    if observed <= 0.0:
+        return nothing(mean, dispersion)
     mean = max(mean, 1e-9)
     if dispersion <= _POISSON_DISPERSION:
         return max(float(gammaincc(observed + 1.0, mean)), SMALLEST)
@@ -82,8 +84,9 @@ def gamma_quantile(mean: float, variance: float, probability: float, *, below: b
     drawn with it, nothing is decided by it.
     """
     if mean <= 1e-9:
-        return 0.0 if below else 3.0 * variance**0.5
+        return 0.0 if below else 3.0 * math.sqrt(variance)
     spread = variance / (9.0 * mean * mean)
     z = deviations(probability)
-    root = 1.0 - spread + (-z if below else z) * spread**0.5
-    return mean * max(root, 0.0) ** 3
+    root = 1.0 - spread + (-z if below else z) * math.sqrt(spread)
+    root = max(root, 0.0)
+    return mean * root * root * root

@@ -105,8 +105,8 @@ class RobustLevel:
         n, overall, offset, spread = head
         if not are_finite(head) or n < 0.0 or spread < 0.0:
             raise ValueError("a RobustLevel with numbers that are none")
+        self._week.load(state[_HEAD.size :])
         if n > 0.0:
             self._overall.update(overall, n)
             self._offset.update(offset)
             self._spread.update(spread)
-        self._week.load(state[_HEAD.size :])

@@ -111,8 +111,8 @@ class SeasonalCount:
         if not are_finite(head) or min(head) < 0.0:
             raise ValueError("a SeasonalCount with numbers that are none")
         n, overall, seen, due = head
+        self._week.load(state[_HEAD.size :])
         if n > 0.0:
             self._overall.update(overall, n)
             self._seen.update(seen)
             self._due.update(due)
-        self._week.load(state[_HEAD.size :])

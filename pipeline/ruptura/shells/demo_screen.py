@@ -127,7 +127,7 @@ def channel_table(sample: Sample, *, wide: bool = True) -> Table:
         sample: What was scraped.
         wide: Whether there is room (about 110 columns) for bands and bars.
     """
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for name in ("service", "channel", "series"):
         table.add_column(name, overflow="ellipsis")
     for name in ("observed", "expected"):
@@ -241,7 +241,7 @@ def live_screen(
         f"{sample.consumed:,} of {total:,} events",
     )
     where = Text(f"metrics  {metrics_url}", "dim")
-    around = 8 + len(sample.channels)  # all lines but those of the alerts
+    around = 9 + len(sample.channels)  # all lines but those of the alerts
     changes = [alert for alert in alerts if is_change(alert)][-max(3, height - around) :]
     lines = [alert_text(alert, zone) for alert in changes]
     for line in lines:
@@ -253,6 +253,7 @@ def live_screen(
         channel_table(sample, wide=width >= WIDE),
         Text("alerts" if lines else "no alerts yet", "bold" if lines else "dim"),
         *lines,
+        Text(),  # so that an echoed ^C finds room
     )
 
 

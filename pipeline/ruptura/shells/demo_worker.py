@@ -130,7 +130,7 @@ def telling_lines(log: str) -> list[str]:
 
 
 def _error(line: str) -> str | None:
-    """Return an error that was logged as JSON, with the last line of its traceback, if it is one."""
+    """Return what a line of JSON logs as an error, with the last line of its traceback."""
     try:
         entry = msgspec.json.decode(line, type=_LogLine)
     except msgspec.DecodeError:

@@ -71,7 +71,7 @@ def survey(paths: Sequence[Path]) -> Survey:
             records += len(batch)
             times = [position.ts for position in batch]
             partitions.update({position.partition for position in batch})
-            first, last = min(first, min(times)), max(last, max(times))
+            first, last = min(first, *times), max(last, *times)
             in_time = in_time and times[0] >= now and times == sorted(times)
             now = times[-1]
         orders.append("time" if in_time else _order_by_partitions(path))
