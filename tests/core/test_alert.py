@@ -67,7 +67,10 @@ def test_the_id_is_a_known_uuid_of_service_channel_and_onset() -> None:
 def test_sure_risk_opens_critical_and_a_warning_escalates_once() -> None:
     assert [a.status for a in play([SURE, SURE])] == ["critical"]
     told = play([HIGH, HIGH, SURE, SURE, SURE, HIGH])
-    assert [(a.status, a.reason) for a in told] == [("warning", "opened"), ("critical", "escalated")]
+    assert [(a.status, a.reason) for a in told] == [
+        ("warning", "opened"),
+        ("critical", "escalated"),
+    ]
 
 
 def test_it_ends_on_health_in_a_row_and_says_when() -> None:
@@ -126,4 +129,3 @@ def test_whatever_happens_documents_make_sense(steps: list[Step]) -> None:
             assert after.sequence == before.sequence + 1
             assert after.reason != "opened"
         assert (before.status, after.status) != ("critical", "warning")
-

@@ -41,7 +41,9 @@ def new_watch(spec: SeriesSpec) -> Watch:
     return Watch("s", "c", "x", spec, baseline_factory(BUCKET)(spec), Scales(BUCKET), 0.0)
 
 
-def observe(watch: Watch, n: int, value: float, size: float = 1.0) -> tuple[SeriesPoint, tuple[Signal, ...]]:
+def observe(
+    watch: Watch, n: int, value: float, size: float = 1.0
+) -> tuple[SeriesPoint, tuple[Signal, ...]]:
     return watch.observe(n * BUCKET, value, size, phase(n), TUNING)
 
 
@@ -108,7 +110,7 @@ class TestCalibration:
         assert np.mean(np.array(scores) < 0.001) <= most
         # Neighbouring sums overlap, so strange ones come in runs: the share scatters more.
         assert np.mean(np.array(evidence) < 0.001) <= 2.0 * most
-        assert 0.0 < min(scores)
+        assert min(scores) > 0.0
         assert max(scores) <= 1.0
 
     def test_not_so_careful_that_nothing_is_ever_rare(self) -> None:
@@ -157,7 +159,11 @@ class TestSignals:
             watch = new_watch(COUNT)
             for at in range(3 * PER_DAY):
                 observe(watch, at, 20.0 + at % 3)
-            found = [s for at in range(3 * PER_DAY, 3 * PER_DAY + 6) for s in observe(watch, at, value)[1]]
+            found = [
+                s
+                for at in range(3 * PER_DAY, 3 * PER_DAY + 6)
+                for s in observe(watch, at, value)[1]
+            ]
             assert found
             assert {(s.kind, s.direction) for s in found} == {(kind, direction)}
             assert {s.since for s in found} == {3 * PER_DAY * BUCKET}
@@ -190,7 +196,9 @@ class TestMissing:
         watch = new_watch(UNKNOWN_GAUGE)
         for at in range(2 * PER_DAY):
             observe(watch, at, 5.0)
-        found = [watch.miss(at * BUCKET, phase(at), TUNING) for at in range(2 * PER_DAY, 2 * PER_DAY + 5)]
+        found = [
+            watch.miss(at * BUCKET, phase(at), TUNING) for at in range(2 * PER_DAY, 2 * PER_DAY + 5)
+        ]
         first = next(f for f in found if f is not None)
         assert first[0].observed is None
         assert first[1][0].kind == "silence"

@@ -1,8 +1,9 @@
-"""Snapshots: a restored engine goes on as if nothing had happened; what is no snapshot is refused."""
+"""Snapshots: a restored engine goes on undisturbed; what is no snapshot is refused."""
 
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Callable
 from random import Random
 from typing import Any
@@ -77,7 +78,10 @@ def copied(subject: Engine) -> Engine:
 @pytest.fixture(scope="module")
 def undisturbed() -> Effects:
     total = run(engine(**SETTINGS), INPUTS)
-    assert {(a.service, a.kind) for a in total.alerts} >= {("aurora", "silence"), ("boreal", "surge")}
+    assert {(a.service, a.kind) for a in total.alerts} >= {
+        ("aurora", "silence"),
+        ("boreal", "surge"),
+    }
     return total
 
 
@@ -189,14 +193,16 @@ class TestDamage:
         service, clock = snapshots
         fresh = engine(**SETTINGS)
         for length in range(0, len(service), 97):
-            with pytest.raises(ValueError):  # noqa: PT011 - whose text is the library's
+            with pytest.raises(ValueError):  # noqa: PT011 - the text is the library's own
                 fresh.load(0, "boreal", service[:length])
         for length in range(len(clock)):
-            with pytest.raises(ValueError):  # noqa: PT011
+            with pytest.raises(ValueError):  # noqa: PT011 - the text is the library's own
                 fresh.load_clock(0, clock[:length])
         assert fresh.services(0) == ()
 
-    def test_any_bytes_changed_are_refused_or_harmless(self, snapshots: tuple[bytes, bytes]) -> None:
+    def test_any_bytes_changed_are_refused_or_harmless(
+        self, snapshots: tuple[bytes, bytes]
+    ) -> None:
         chance = Random(1)
         rest = [i for i in INPUTS if _time(i) >= MONDAY + 5.5 * HOUR][:800]
         refused = 0
@@ -216,12 +222,14 @@ class TestDamage:
                 _assert_publishable(fresh.step(rest))
         assert refused > 30
 
-    @pytest.mark.parametrize("garbage", [b"", b"\xc1", b"\x90", b"\x91" * 50_000, b"{}", b"\xff" * 9])
+    @pytest.mark.parametrize(
+        "garbage", [b"", b"\xc1", b"\x90", b"\x91" * 50_000, b"{}", b"\xff" * 9]
+    )
     def test_garbage_is_refused(self, garbage: bytes) -> None:
         fresh = engine(**SETTINGS)
-        with pytest.raises(ValueError):  # noqa: PT011
+        with pytest.raises(ValueError):  # noqa: PT011 - the text is the library's own
             fresh.load(0, "boreal", garbage)
-        with pytest.raises(ValueError):  # noqa: PT011
+        with pytest.raises(ValueError):  # noqa: PT011 - the text is the library's own
             fresh.load_clock(0, garbage)
 
     def test_states_of_another_shape_or_version_are_refused(
@@ -246,7 +254,7 @@ class TestDamage:
         for put in _floats(state):
             tried += 1
             undo = put(poison)
-            with pytest.raises(ValueError):  # noqa: PT011
+            with pytest.raises(ValueError):  # noqa: PT011 - the text is the library's own
                 engine(**SETTINGS).load(0, "boreal", msgspec.msgpack.encode(state))
             put(undo)
         assert tried > 50
@@ -256,8 +264,6 @@ class TestDamage:
     def test_no_number_of_a_model_may_be_none(
         self, poison: float, snapshots: tuple[bytes, bytes]
     ) -> None:
-        import struct
-
         state = msgspec.msgpack.decode(snapshots[0])
         tried = 0
         for channel in state[5].values():
@@ -285,7 +291,7 @@ class TestDamage:
     ) -> None:
         state = msgspec.msgpack.decode(snapshots[0])
         state[2] = following
-        with pytest.raises(ValueError):  # noqa: PT011
+        with pytest.raises(ValueError):  # noqa: PT011 - the text is the library's own
             engine(**SETTINGS).load(0, "boreal", msgspec.msgpack.encode(state))
 
     def test_a_refused_state_leaves_the_engine_as_it_was(
@@ -294,7 +300,7 @@ class TestDamage:
         subject = engine(**SETTINGS)
         run(subject, INPUTS[:3000])
         before = subject.dump(0, "aurora")
-        with pytest.raises(ValueError):  # noqa: PT011
+        with pytest.raises(ValueError):  # noqa: PT011 - the text is the library's own
             subject.load(0, "aurora", snapshots[0][:-1])
         assert subject.dump(0, "aurora") == before
 

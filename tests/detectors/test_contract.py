@@ -159,6 +159,6 @@ def test_bytes_that_are_no_state_are_refused(name: str) -> None:
     for state in bad:
         fresh = model(name)
         blank = fresh.dump()
-        with pytest.raises(ValueError):  # noqa: PT011 - the text names the model
+        with pytest.raises(ValueError):  # noqa: PT011 - the text is the library's own
             fresh.load(state)
         assert fresh.dump() == blank

@@ -149,7 +149,7 @@ def test_a_channel_shows_the_series_that_matters(
         (9990.4, "9990"),
         (12_345, "12.3k"),
         (1_821_749.3, "1.82M"),
-        (-4.5e9, "-4.5G"),
+        (-4.5e9, "-4.50G"),
     ],
 )
 def test_quantities_are_short(value: float | None, text: str) -> None:
@@ -173,13 +173,35 @@ def test_a_row_tells_observed_expected_risk_and_state() -> None:
     shown = drawn(channel_table(sample(risk=0.97, state="critical", series=values)))
     [row] = [line for line in shown.splitlines() if "service-desk" in line]
     assert row.split() == (
-        "service-desk voice tickets.opened 9 3.20 (0.10 to 14) █████ 0.97 critical".split()
+        [
+            "service-desk",
+            "voice",
+            "tickets.opened",
+            "9",
+            "3.20",
+            "(0.10",
+            "to",
+            "14)",
+            "█████",
+            "0.97",
+            "critical",
+        ]
     )
 
 
 def test_a_channel_that_warms_up_says_so() -> None:
     [_, row] = channel_lines(sample(series={"tickets.opened": SeriesSample(observed=2)}))
-    assert row.split() == "service-desk voice tickets.opened 2 - ░░░░░ 0.00 warming up".split()
+    assert row.split() == [
+        "service-desk",
+        "voice",
+        "tickets.opened",
+        "2",
+        "-",
+        "░░░░░",
+        "0.00",
+        "warming",
+        "up",
+    ]
 
 
 @pytest.mark.parametrize("width", [80, 100, 120, 200])

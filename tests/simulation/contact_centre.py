@@ -163,7 +163,7 @@ def shuffled(sources: Sequence[Sequence[Input]], chance: Random) -> list[Input]:
     while rest:
         source = chance.choice(rest)
         for _ in range(min(chance.choice((1, 3, 50, 1000)), len(source))):
-            together.append(source.pop())
+            together.append(source.pop())  # noqa: PERF401 - each pop changes the source
         rest = [source for source in rest if source]
     return together
 

@@ -82,7 +82,9 @@ def only_incident(effects: Effects) -> list[Alert]:
     """The documents of the one alert since the break, checked for what holds of every alert."""
     alerts = [a for a in effects.alerts if a.started_at.timestamp() >= BREAK - HOUR]
     assert alerts
-    assert len({a.alert_id for a in alerts}) == 1, [(a.kind, a.reason, a.updated_at) for a in alerts]
+    assert len({a.alert_id for a in alerts}) == 1, [
+        (a.kind, a.reason, a.updated_at) for a in alerts
+    ]
     assert [a.sequence for a in alerts] == list(range(len(alerts)))
     assert alerts[0].reason == "opened"
     for before, after in pairwise(alerts):
@@ -187,9 +189,7 @@ class TestSilence:
             day_shape(60.0), 110.0, 4, 8, errors=lambda at: 0.3 if at >= BREAK else 0.01
         )
         kept = [
-            i
-            for i in inputs
-            if i.topic == TICKETS or getattr(i, "timestamp", 0.0) < BREAK + HOUR
+            i for i in inputs if i.topic == TICKETS or getattr(i, "timestamp", 0.0) < BREAK + HOUR
         ]
         alerts = only_incident(run(engine(), [*kept, *_ticks_of_metrics()]))
         assert alerts[0].kind == "failure"

@@ -100,7 +100,9 @@ class Channel:
         self.has_tickets = False
         self.tickets: dict[int, TicketBucket] = {}
         self.metrics: dict[int, dict[str, MetricSum]] = {}
-        self._kinds: dict[str, Literal["value", "ratio"]] = {}  # metric -> "ratio" or "value", by its first event
+        self._kinds: dict[
+            str, Literal["value", "ratio"]
+        ] = {}  # metric -> "ratio" or "value", by its first event
         self.backlog = Backlog({})
         self._watches: dict[str, Watch] = {}
         self.alert = Lifecycle()

@@ -245,7 +245,7 @@ class Engine:
                     )
                 )
                 return
-            service = self._enroll(partition, event.service, event.channel, occurred_at, index)
+            service = self._enroll(partition, event.service, event.channel, index)
         if record.key != service.key:
             name = service.name
             effects.misrouted[name] = effects.misrouted.get(name, 0) + 1
@@ -253,8 +253,7 @@ class Engine:
         if channel.is_repeated(record.topic, identity(event.event_id), source.clock):
             effects.duplicates[record.topic] = effects.duplicates.get(record.topic, 0) + 1
             return
-        if index < service.following:
-            service.following = index
+        service.following = min(service.following, index)
         service.dirty = True
         if isinstance(event, TicketEvent):
             tickets = channel.tickets.get(index)
@@ -277,9 +276,7 @@ class Engine:
                 )
             )
 
-    def _enroll(
-        self, partition: _Partition, name: str, channel: str, occurred_at: float, index: int
-    ) -> _Service:
+    def _enroll(self, partition: _Partition, name: str, channel: str, index: int) -> _Service:
         service = partition.services.get(name)
         if service is None:
             service = _Service(name, self._config.calendar(name), self._config.plan(name))

@@ -76,7 +76,9 @@ def _calm(prior: float) -> Risk:
     """The risk without signals, which is nearly always."""
     total = math.log(prior / (1.0 - prior))
     text = f"Without evidence the risk is {prior:g} in each bucket."
-    return Risk(1.0 / (1.0 + math.exp(min(-total, 700.0))), (Cause("prior", total, text),), None, ())
+    return Risk(
+        1.0 / (1.0 + math.exp(min(-total, 700.0))), (Cause("prior", total, text),), None, ()
+    )
 
 
 def _sentence(signal: Signal) -> str:

@@ -15,7 +15,6 @@ import msgspec
 
 from ruptura.core.record import Tick
 
-
 _END: Final = 2.3e11
 """No event time is later: the year 9258."""
 
@@ -108,7 +107,9 @@ class Watermark:
             source.idle = True
         if source.idle:
             # Two steps: the others may have been read further than this source is known to be.
-            if tick.now >= source.mark_at:
+            if source.mark_at < math.inf and tick.now < source.mark_at:
+                return True  # a mark that were renewed before it is reached would never be
+            if source.mark_at < math.inf:
                 source.reach = max(source.reach, source.mark)
             others = [other for other in self.sources.values() if other is not source]
             source.mark = max((other.clock for other in others), default=-math.inf)

@@ -108,16 +108,18 @@ def _strangeness(item: tuple[str, SeriesSample]) -> tuple[float, str]:
 
 
 def quantity(value: float | None) -> str:
-    """Write a number in at most six characters or so: 3, 0.25, 12.5, 1.82M."""
+    """Write a number shortly: 3, 0.25, 12.5, 1.82M."""
     if value is None:
         return "-"
-    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+    for limit, scale, unit in ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k")):
         if abs(value) >= limit:
-            scale = 1e3 if unit == "k" else limit
-            return f"{value / scale:.3g}{unit}"
-    # Not .3g, which would write 9,990 as 9.99e+03.
-    digits = 0 if value == round(value) or abs(value) >= 100 else 1 if abs(value) >= 10 else 2
-    return f"{value:.{digits}f}"
+            return _digits(value / scale) + unit
+    return f"{value:.0f}" if value == round(value) else _digits(value)
+
+
+def _digits(value: float) -> str:
+    """Write three digits or more, never an exponent."""
+    return f"{value:.{0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2}f}"
 
 
 def channel_table(sample: Sample, *, wide: bool = True) -> Table:

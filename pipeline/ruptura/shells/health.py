@@ -25,11 +25,15 @@ class Pulse(Collector):
 
     Args:
         clock: Monotonic time in seconds.
+
+    Attributes:
+        partitions: How many topic partitions are held and restored.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._felt: dict[Beat, float] = dict.fromkeys(LIMITS, clock())
+        self.partitions = 0
 
     def feel(self, *beats: Beat) -> None:
         """Note that something has happened, or has no cause to."""
@@ -45,7 +49,7 @@ class Pulse(Collector):
         ]
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the ages, as a gauge by beat."""
+        """Yield the ages, as a gauge by beat, and what is held."""
         ages = GaugeMetricFamily(
             "ruptura_worker_beat_age_seconds",
             "Time since the worker last stepped, heard of Kafka, took a checkpoint, was assigned.",
@@ -55,3 +59,8 @@ class Pulse(Collector):
         for beat, felt in self._felt.items():
             ages.add_metric([beat], now - felt)
         yield ages
+        yield GaugeMetricFamily(
+            "ruptura_worker_partitions",
+            "Partitions of input topics that this worker holds, their state restored.",
+            value=self.partitions,
+        )

@@ -85,6 +85,7 @@ class Processor:
         self._busy = asyncio.Lock()
         self._next_tick = 0.0
         self._failed = False
+        self._records = 0
         self.has_finished = False
 
     @property
@@ -177,6 +178,7 @@ class Processor:
             self._intakes[tp] = Intake(start)
             if committed is None or start < committed:
                 await consumer.seek(tp, start)
+        self._pulse.partitions = len(self._intakes)
 
     def _restore(self, partition: int, ends: list[tuple[TP, int]]) -> None:
         services, refused = self._checkpoints.restore(partition, dict(self._table.data))
@@ -207,6 +209,7 @@ class Processor:
             self._metrics.forget_source(tp.topic, tp.partition)
         for partition in {tp.partition for tp in revoked}:
             self._drop(partition)
+        self._pulse.partitions = len(self._intakes)
         self._pulse.feel("assignment")
 
     def _drop(self, partition: int) -> None:
@@ -248,6 +251,7 @@ class Processor:
             await self.fail(error)
         else:
             self.has_finished = True
+            _log.info("everything is saved", records=self._records)
 
     async def fail(self, error: BaseException) -> None:
         """Say what happened, and end the process without another checkpoint."""
@@ -269,6 +273,7 @@ class Processor:
         if records:
             started = time.perf_counter()
             effects = self._engine.step(records)
+            self._records += len(records)
             self._metrics.observe_processing(time.perf_counter() - started, len(records))
             self._metrics.apply(effects)
             await self._publish(effects)

@@ -1,0 +1,144 @@
+"""Nothing is lost and nothing counts twice, however workers come and go."""
+
+from __future__ import annotations
+
+import random
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from ruptura.settings import Settings
+from tests.integration.workers import (
+    END,
+    MINUTE,
+    Outcome,
+    WorkerProcess,
+    alerts_on,
+    in_order,
+    replayed,
+    ruptura,
+    scenario,
+    tuned,
+    wait_for_alerts,
+    worker,
+    write_recording,
+)
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def published(tmp_path: Path, topic_settings: Settings) -> tuple[Settings, Outcome]:
+    """Settings of topics that hold the scenario, and what an undisturbed replay makes of it."""
+    tuning = tuned(topic_settings)
+    recording = write_recording(tmp_path / "in.jsonl", scenario(), tuning)
+    ruptura(tuning, "publish", str(recording), "--speed", "max")
+    return tuning, replayed([recording], tuning)
+
+
+def assert_undisturbed(settings: Settings, expected: Outcome) -> None:
+    """All alerts are there; those that came twice, came with the same bytes."""
+    found = expected.comparable(alerts_on(settings))
+    assert in_order(found) == in_order(expected.alerts)
+
+
+@pytest.mark.parametrize("time", range(3))
+def test_a_first_start_on_topics_that_hold_data_loses_nothing(
+    tmp_path: Path, topic_settings: Settings, time: int
+) -> None:
+    tuning = tuned(topic_settings)
+    told = scenario()[: 2000 + time]
+    recording = write_recording(tmp_path / "in.jsonl", told, tuning)
+    ruptura(tuning, "publish", str(recording), "--speed", "max")
+    with worker(tuning, tmp_path / "worker.log") as running:
+        running.wait(lambda: running.counter("ruptura_events_consumed_total") >= len(told))
+        assert running.counter("ruptura_events_consumed_total") == len(told)
+        assert running.counter("ruptura_events_late_total") == 0
+        running.stop()
+
+
+def test_a_stop_and_a_start_in_midstream_change_nothing(
+    tmp_path: Path, published: tuple[Settings, Outcome]
+) -> None:
+    settings, expected = published
+    consumed = 0.0
+    for stop_after in (5_000, 17_000):
+        with worker(settings, tmp_path / "worker.log") as running:
+            running.wait(
+                lambda running=running, most=stop_after - consumed: (
+                    running.counter("ruptura_events_consumed_total") >= most
+                )
+            )
+            running.stop()
+            # What was read is committed: the next one reads nothing of it again.
+            assert not running.said("reading again")
+            consumed += running.said("everything is saved")[0]["records"]
+    with worker(settings, tmp_path / "worker.log") as running:
+        wait_for_alerts(running, settings, expected)
+        running.wait(
+            lambda: running.counter("ruptura_events_consumed_total") >= len(scenario()) - consumed
+        )
+        assert running.counter("ruptura_events_duplicate_total") == 0
+        running.stop()
+        consumed += running.said("everything is saved")[0]["records"]
+    assert consumed == len(scenario())
+    assert_undisturbed(settings, expected)
+    # Not even one alert twice.
+    documents = alerts_on(settings)
+    assert len(set(documents)) == len(documents)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_kill_minus_nine_in_midstream_changes_nothing(
+    tmp_path: Path, published: tuple[Settings, Outcome], seed: int
+) -> None:
+    settings, expected = published
+    chance = random.Random(seed)
+    for _ in range(3):
+        with worker(settings, tmp_path / "worker.log") as running:
+            most = chance.uniform(500.0, 9_000.0)
+            running.wait(
+                lambda running=running, most=most: (
+                    running.counter("ruptura_events_consumed_total") >= most
+                )
+            )
+            running.kill()
+    with worker(settings, tmp_path / "worker.log") as running:
+        wait_for_alerts(running, settings, expected)
+        assert not running.said("state refused")
+        running.stop()
+    assert_undisturbed(settings, expected)
+
+
+def test_two_workers_share_the_partitions_and_one_may_leave(
+    tmp_path: Path, topic_settings: Settings
+) -> None:
+    settings = tuned(topic_settings)
+    told = scenario()
+    middle = END - 200 * MINUTE
+    recording = write_recording(tmp_path / "in.jsonl", told, settings)
+    expected = replayed([recording], settings)
+    first = write_recording(
+        tmp_path / "1.jsonl", (r for r in told if r.timestamp < middle), settings
+    )
+    second = write_recording(
+        tmp_path / "2.jsonl", (r for r in told if r.timestamp >= middle), settings
+    )
+    with ExitStack() as stack:
+        one = stack.enter_context(worker(settings, tmp_path / "one.log"))
+        two = stack.enter_context(WorkerProcess(settings, tmp_path / "two.log"))
+        ruptura(settings, "publish", str(first), "--speed", "max")
+        two.wait_ready()
+        one.wait_ready()
+        ruptura(settings, "publish", str(second), "--speed", "max")
+
+        def shares() -> set[float]:
+            return {each.counter("ruptura_worker_partitions") for each in (one, two)}
+
+        one.wait(lambda: shares() == {4})
+        two.stop()
+        wait_for_alerts(one, settings, expected)
+        assert one.counter("ruptura_worker_partitions") == 8
+        one.stop()
+    assert_undisturbed(settings, expected)
