@@ -148,8 +148,8 @@ def replay(
 @_plainly
 def import_(files: tuple[Path, ...], mapping: Path, output: Path) -> None:
     """Turn CSV exports of ticket systems and metrics into a recording."""
-    from ruptura.shells.importing import SourceError, import_csv
-    from ruptura.shells.mapping import MappingError
+    from ruptura.shells.importing.convert import SourceError, import_csv
+    from ruptura.shells.importing.mapping import MappingError
 
     try:
         summary = import_csv(mapping, files, output, sys.stderr)
@@ -344,7 +344,7 @@ def demo() -> None:
     """Show Ruptura at work on a bundled recording, with an embedded broker."""
     from rich.console import Console
 
-    from ruptura.shells.demo import run_demo
+    from ruptura.shells.demo.run import run_demo
 
     sys.exit(run_demo(Console()))
 

@@ -205,21 +205,26 @@ def ruptura(settings: Settings, *arguments: str, code: int = 0) -> subprocess.Co
     return done
 
 
+def _faulty(fault: str) -> tuple[str, str]:
+    return "-c", f"{fault}\nfrom ruptura.cli import main\nmain()"
+
+
 class WorkerProcess:
     """A worker, with its log.
 
     Args:
         settings: Of the worker.
         log: Where its output goes; several runs may share it.
+        fault: Python that is run first, to make something in it go wrong.
     """
 
-    def __init__(self, settings: Settings, log: Path) -> None:
+    def __init__(self, settings: Settings, log: Path, fault: str | None = None) -> None:
         self._log = log
         self._seen = log.stat().st_size if log.exists() else 0
         self.started = time.monotonic()
         with log.open("ab") as stream:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "ruptura", "worker"],
+                [sys.executable, *(_faulty(fault) if fault else ("-m", "ruptura")), "worker"],
                 env=environment(settings),
                 stdin=subprocess.DEVNULL,
                 stdout=stream,

@@ -15,7 +15,7 @@ from ruptura.core.document import Alert
 from ruptura.core.effects import Effects, SeriesPoint
 from ruptura.core.summary import Summary
 from ruptura.settings import ServiceSettings, Settings
-from ruptura.shells.importing import import_csv
+from ruptura.shells.importing.convert import import_csv
 from ruptura.shells.replay import replay
 
 

@@ -41,15 +41,14 @@ def changelog_topic(settings: Settings) -> str:
     return f"{settings.kafka.group_id}-state-changelog"
 
 
-async def check_topics(settings: Settings, patience_seconds: float = PATIENCE_SECONDS) -> int:
-    """Wait for a broker, and make sure that all topics are there.
+async def check_topics(settings: Settings) -> int:
+    """Wait for a broker, at most `PATIENCE_SECONDS`, and make sure that all topics are there.
 
     A broker that cannot create topics (the embedded one) is asked for them by name, which makes
     them appear.
 
     Args:
         settings: Of the worker.
-        patience_seconds: How long to wait for a broker.
 
     Returns:
         How many partitions the input topics and the changelog have.
@@ -62,9 +61,7 @@ async def check_topics(settings: Settings, patience_seconds: float = PATIENCE_SE
     topics = settings.topics
     inputs = tuple(input_topics(settings))
     aligned = (*inputs, changelog_topic(settings))
-    found = await _partitions(
-        settings.kafka, [*aligned, topics.alerts, topics.dead_letter], patience_seconds
-    )
+    found = await _partitions(settings.kafka, [*aligned, topics.alerts, topics.dead_letter])
     absent = sorted(name for name, count in found.items() if not count)
     if absent:
         raise NotReady(
@@ -86,14 +83,12 @@ async def check_topics(settings: Settings, patience_seconds: float = PATIENCE_SE
     return partitions
 
 
-async def _partitions(
-    kafka: KafkaSettings, names: list[str], patience_seconds: float
-) -> dict[str, int]:
+async def _partitions(kafka: KafkaSettings, names: list[str]) -> dict[str, int]:
     """Partitions by topic, 0 where it is absent."""
     arguments = clients.aiokafka_arguments(kafka)
     del arguments["bootstrap_servers"]
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + patience_seconds
+    deadline = loop.time() + PATIENCE_SECONDS
     pause = _FIRST_PAUSE_SECONDS
     while True:
         causes = []
@@ -107,7 +102,7 @@ async def _partitions(
         text = f"cannot reach Kafka at {'; '.join(causes)}"
         if loop.time() + pause > deadline:
             raise clients.KafkaUnavailable(text)
-        _log.warning("waiting for Kafka", cause=text, patience_seconds=patience_seconds)
+        _log.warning("waiting for Kafka", cause=text, patience_seconds=PATIENCE_SECONDS)
         await asyncio.sleep(pause)
         pause = min(2.0 * pause, _LONGEST_PAUSE_SECONDS)
 

@@ -173,6 +173,16 @@ def run_worker(settings: Settings) -> int:
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)  # until Faust's own handlers are there
+    try:
+        code = _run(settings)
+    except SystemExit:
+        code = 0
+    if code == 0:
+        _log.info("worker stopped")
+    return code
+
+
+def _run(settings: Settings) -> int:
     Path(settings.worker.data_dir).mkdir(parents=True, exist_ok=True)
     try:
         port = preflight.free_port(settings.worker.web_host, settings.worker.web_port)
@@ -187,9 +197,7 @@ def run_worker(settings: Settings) -> int:
         partitions=partitions,
         metrics=f"http://{settings.worker.web_host}:{port}/metrics",
     )
-    code = _execute(Worker(settings, partitions, port), settings.worker.stop_seconds)
-    _log.info("worker stopped", code=code)
-    return code
+    return _execute(Worker(settings, partitions, port), settings.worker.stop_seconds)
 
 
 def _leave(_number: int, _frame: Any) -> NoReturn:

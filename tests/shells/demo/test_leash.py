@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from ruptura.shells import leash
+from ruptura.shells.demo import leash
 
 # A holder that starts a leashed module, tells its process id, and waits.
 HOLDER = """
 import subprocess, sys, time
-from ruptura.shells import leash
+from ruptura.shells.demo import leash
 child = leash.start(leash.leashed("pet"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 print(child.pid, flush=True)
 time.sleep(60)

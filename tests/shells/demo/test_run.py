@@ -17,15 +17,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from ruptura.shells.demo import FOLDER
-from ruptura.shells.demo_story import load_story
-from ruptura.shells.demo_worker import telling_lines
+from ruptura.shells.demo.run import FOLDER
+from ruptura.shells.demo.story import load_story
+from ruptura.shells.demo.worker import telling_lines
 from ruptura.shells.recording import open_for_writing, read_envelopes, to_line, to_record
 
 RUN = """
 import json, os, pathlib, sys
 from rich.console import Console
-from ruptura.shells.demo import run_demo
+from ruptura.shells.demo.run import run_demo
 arguments = json.loads(sys.argv[1])
 arguments["folder"] = pathlib.Path(arguments["folder"])
 sys.exit(run_demo(Console(width=100), **arguments))

@@ -11,12 +11,12 @@ import time
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
-from ruptura.shells import leash
-from ruptura.shells.embedded import PARTITIONS, EmbeddedBrokerError, embedded_broker
+from ruptura.shells.demo import leash
+from ruptura.shells.demo.embedded import PARTITIONS, EmbeddedBrokerError, embedded_broker
 
 HOLDER = """
 import time
-from ruptura.shells.embedded import embedded_broker
+from ruptura.shells.demo.embedded import embedded_broker
 with embedded_broker() as address:
     print(address, flush=True)
     time.sleep(60)

@@ -16,11 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ruptura.core.event import Rejection, decode_ticket
-from ruptura.shells.importing import ImportSummary, SourceError, import_csv
-from ruptura.shells.mapping import MappingError
+from ruptura.shells.importing.convert import ImportSummary, SourceError, import_csv
+from ruptura.shells.importing.mapping import MappingError
 from ruptura.shells.recording import Envelope, read_envelopes, to_record
 
-FIXTURES = Path(__file__).resolve().parents[1] / "fixtures" / "importing"
+FIXTURES = Path(__file__).resolve().parents[2] / "fixtures" / "importing"
 
 ANY_CALLS = """
 [fields]

@@ -1,6 +1,6 @@
 """How the recording of `ruptura demo` was made; the attribution beside it tells what is in it.
 
-    python tests/shells/demo_extract.py DATA pipeline/ruptura/demo/ruptures.jsonl.zst
+    python tests/shells/demo/extract.py DATA pipeline/ruptura/shells/demo/recorded/ruptures.jsonl.zst
 
 DATA is the folder with `servicenow-incidents.csv.gz` and `cloud-monitoring.tgz`.
 """
@@ -20,10 +20,10 @@ import msgspec
 import zstandard
 
 from ruptura.core.record import Record
-from ruptura.shells.importing import import_csv
+from ruptura.shells.importing.convert import import_csv
 from ruptura.shells.recording import read_envelopes, to_line, to_record
 
-MAPPINGS = Path(__file__).resolve().parents[2] / "deploy" / "mappings"
+MAPPINGS = Path(__file__).resolve().parents[3] / "deploy" / "mappings"
 MEMBERS = (
     "data/data-ingress-rate/ingress-01.csv",
     "data/data-ingress-rate/ingress-05.csv",

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from ruptura.core.document import Alert
-from ruptura.shells.demo_screen import (
+from ruptura.shells.demo.screen import (
     WIDE,
     Sample,
     alert_counts,
@@ -23,7 +23,7 @@ from ruptura.shells.demo_screen import (
     is_change,
     live_screen,
 )
-from ruptura.shells.demo_story import Act, Story
+from ruptura.shells.demo.story import Act, Story
 
 _NEXT = """\
 next       ruptura replay RECORDING...    the same engine on your recordings, from a file

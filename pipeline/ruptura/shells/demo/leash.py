@@ -4,7 +4,7 @@ The parent holds the write end of a pipe that is the child's standard input; the
 with the parent, whatever ended that. Children stand in a session of their own, so that Ctrl-C
 reaches only the parent, which then stops them in order.
 
-`python -m ruptura.shells.leash MODULE [ARGUMENT ...]` runs a module on a leash.
+`python -m ruptura.shells.demo.leash MODULE [ARGUMENT ...]` runs a module on a leash.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ruptura.shells.mapping import Mapping
-from ruptura.shells.rows import Columns, Language, NoColumnError, Unusable
+from ruptura.shells.importing.mapping import Mapping
+from ruptura.shells.importing.rows import Columns, Language, NoColumnError, Unusable
 
 TICKET = {"service": "shop", "channel": "voice", "ticket_id": "{id}"}
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from ruptura.shells import leash
+from ruptura.shells.demo import leash
 
 COMMAND = leash.leashed("ruptura", "worker")
 _HOST = "127.0.0.1"

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ruptura.shells.local_time import time_reader
-from ruptura.shells.mapping import Times
+from ruptura.shells.importing.local_time import time_reader
+from ruptura.shells.importing.mapping import Times
 
 NEW_YORK = "America/New_York"
 

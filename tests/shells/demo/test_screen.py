@@ -16,7 +16,7 @@ from rich.console import Console, RenderableType
 
 from ruptura.core.document import Alert, AlertSignal, Message
 from ruptura.core.effects import ChannelPoint, Effects, SeriesPoint
-from ruptura.shells.demo_screen import (
+from ruptura.shells.demo.screen import (
     ChannelSample,
     Sample,
     SeriesSample,

@@ -23,9 +23,9 @@ import zstandard
 
 from ruptura.core.event import Rejection, decode_channel_metric, decode_ticket
 from ruptura.core.record import Record
-from ruptura.shells.mapping import Mapping, MappingError, load_mapping
+from ruptura.shells.importing.mapping import Mapping, MappingError, load_mapping
+from ruptura.shells.importing.rows import Cells, Columns, Draft, Language, NoColumnError, Unusable
 from ruptura.shells.recording import open_for_reading, open_for_writing, to_line
-from ruptura.shells.rows import Cells, Columns, Draft, Language, NoColumnError, Unusable
 
 _TARS = (".tgz", ".tar.gz", ".tar")
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from ruptura.shells.mapping import Times
+from ruptura.shells.importing.mapping import Times
 
 TimeReader = Callable[[str], tuple[int, str]]
 

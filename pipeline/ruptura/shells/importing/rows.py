@@ -12,8 +12,8 @@ from functools import lru_cache
 from operator import add, itemgetter
 from typing import NamedTuple
 
-from ruptura.shells.local_time import TimeReader, time_reader
-from ruptura.shells.mapping import (
+from ruptura.shells.importing.local_time import TimeReader, time_reader
+from ruptura.shells.importing.mapping import (
     HOLE,
     METRIC_FIELDS,
     NUMBERS,

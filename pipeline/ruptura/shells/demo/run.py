@@ -14,16 +14,16 @@ from zoneinfo import ZoneInfo
 from rich.console import Console
 
 from ruptura.settings import load
-from ruptura.shells.demo_kafka import Inbox, Player, open_inbox
-from ruptura.shells.demo_screen import Sample, read_sample
-from ruptura.shells.demo_story import Act, Schedule, load_story
-from ruptura.shells.demo_view import View, is_live, print_summary, say, view_on
-from ruptura.shells.demo_worker import COMMAND, DemoWorker, WorkerError, running_worker
-from ruptura.shells.embedded import PARTITIONS, EmbeddedBrokerError, embedded_broker
+from ruptura.shells.demo.embedded import PARTITIONS, EmbeddedBrokerError, embedded_broker
+from ruptura.shells.demo.kafka import Inbox, Player, open_inbox
+from ruptura.shells.demo.screen import Sample, read_sample
+from ruptura.shells.demo.story import Act, Schedule, load_story
+from ruptura.shells.demo.view import View, is_live, print_summary, say, view_on
+from ruptura.shells.demo.worker import COMMAND, DemoWorker, WorkerError, running_worker
 from ruptura.shells.interrupt import stop_on_signals
 from ruptura.shells.recording import read_positions
 
-FOLDER = Path(__file__).resolve().parents[1] / "demo"
+FOLDER = Path(__file__).resolve().parent / "recorded"
 LIMIT_SECONDS = 55.0
 
 _SCRAPE_SECONDS = 0.5

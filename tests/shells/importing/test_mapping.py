@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from ruptura.shells.mapping import (
+from ruptura.shells.importing.mapping import (
     FieldSpec,
     Mapping,
     MappingError,
@@ -22,7 +22,7 @@ from ruptura.shells.mapping import (
     pattern,
 )
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SHIPPED = sorted((ROOT / "deploy" / "mappings").glob("*.toml"))
 
 MINIMAL = """

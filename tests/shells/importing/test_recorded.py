@@ -24,10 +24,10 @@ from ruptura.core.event import (
     decode_channel_metric,
     decode_ticket,
 )
-from ruptura.shells.importing import ImportSummary, import_csv
+from ruptura.shells.importing.convert import ImportSummary, import_csv
 from ruptura.shells.recording import read_envelopes, to_record
 
-MAPPINGS = Path(__file__).resolve().parents[2] / "deploy" / "mappings"
+MAPPINGS = Path(__file__).resolve().parents[3] / "deploy" / "mappings"
 BRAZIL = ZoneInfo("America/Sao_Paulo")
 
 Imported = tuple[ImportSummary, list[TicketEvent], list[ChannelMetricEvent], list[str]]

@@ -18,11 +18,11 @@ from ruptura.core.document import Alert
 from ruptura.core.event import Rejection, TicketEvent, decode_channel_metric, decode_ticket
 from ruptura.core.record import Record
 from ruptura.settings import load
-from ruptura.shells.demo import FOLDER
-from ruptura.shells.demo_story import Act, Schedule, load_story
+from ruptura.shells.demo.run import FOLDER
+from ruptura.shells.demo.story import Act, Schedule, load_story
 from ruptura.shells.recording import read_envelopes, to_record
 from ruptura.shells.replay import replay
-from tests.shells.demo_extract import extract
+from tests.shells.demo.extract import extract
 
 BEGIN = datetime(2016, 3, 1, tzinfo=UTC)
 

@@ -20,7 +20,7 @@ from typing import BinaryIO, cast
 
 from confluent_kafka import Producer
 
-from ruptura.shells import leash
+from ruptura.shells.demo import leash
 
 PARTITIONS = 4
 """Partitions of each of its topics."""

@@ -1,0 +1,1 @@
+"""Import: exports of ticket systems and files of measurements become recordings."""
