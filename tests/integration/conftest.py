@@ -49,7 +49,7 @@ def topic_settings(settings: Settings) -> Settings:
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     """Show the end of Kafka's log beside a failure."""
     outcome = yield
-    report = outcome.get_result()  # type: ignore[attr-defined]
+    report = outcome.get_result()  # type: ignore[attr-defined]  # pluggy gives object
     server = getattr(item, "funcargs", {}).get("kafka")
     if report.failed and call.when == "call" and isinstance(server, KafkaServer):
         report.sections.append(("Kafka's log, the end", server.log_tail()))

@@ -78,7 +78,7 @@ class Transition(msgspec.Struct, frozen=True, gc=False):
     reason: TransitionReason
 
 
-def advance(
+def advance(  # noqa: PLR0911  # each return is a transition with its reason
     state: Lifecycle, risk: Risk, start: float, end: float, *, healthy: bool, tuning: AlertTuning
 ) -> Transition | None:
     """Move the lifecycle on by one bucket.

@@ -53,7 +53,7 @@ TICKET_SERIES: dict[str, SeriesSpec] = {
         above="surge",
         definition="Tickets opened or reopened and not yet resolved, closed or abandoned.",
         least=5.0,
-        weight=0.5,
+        weight=0.4,
     ),
     "tickets.handed_over": SeriesSpec(
         family="count", above="failure", definition="Tickets transferred or escalated.", weight=0.3

@@ -155,6 +155,17 @@ class Watch:
         baseline.learn_one(level, size, phase, weight)
         if strongest >= tuning.signal_probability:
             return point, ()
+        return point, self._speak(finding, quiet, expected, point, tuning)
+
+    def _speak(
+        self,
+        finding: Finding,
+        quiet: float,
+        expected: Expectation,
+        point: SeriesPoint,
+        tuning: DetectionTuning,
+    ) -> tuple[Signal, ...]:
+        """Turn evidence that matters into signals."""
         signals: list[Signal] = []
         if quiet < tuning.signal_probability:
             signals.append(self._signal("silence", "below", quiet, point))
@@ -168,7 +179,7 @@ class Watch:
             and self._matters(finding, expected, tuning)
         ):
             signals.append(self._signal(self.spec.below, "below", finding.below, point))
-        return point, tuple(signals)
+        return tuple(signals)
 
     def miss(
         self, start: float, phase: Phase, tuning: DetectionTuning

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from typing import Final
 
@@ -64,7 +65,12 @@ class RobustLevel:
         apart = (1.0 - trust) * (abs(pooled - rate) + deviation) if trust < 1.0 else 0.0
         freedom = min(4.0 + self._overall.n / self._visit, 30.0)
         return Expectation(
-            mean, mean - apart, mean + apart, deviation, deviation / (visits + 1.0) ** 0.5, freedom
+            mean,
+            mean - apart,
+            mean + apart,
+            deviation,
+            deviation / math.sqrt(visits + 1.0),
+            freedom,
         )
 
     def learn_one(self, value: float, size: float, phase: Phase, weight: float) -> None:

@@ -212,7 +212,7 @@ def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, 
     for name, value in above.items():
         old = merged.get(name)
         both = isinstance(old, dict) and isinstance(value, dict)
-        merged[name] = _laid_over(old, value) if both else value  # type: ignore[arg-type]
+        merged[name] = _laid_over(old, value) if both else value  # type: ignore[arg-type]  # both are tables here
     return merged
 
 

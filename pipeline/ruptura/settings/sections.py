@@ -231,6 +231,7 @@ class DetectionSettings(Section, frozen=True):
             ge=0,
             le=100,
             description="Least deviation of a linear gauge, relative to its level.",
+            extra={"unit": "ratio"},
         ),
     ] = 0.1
     minimum_count_effect: Annotated[

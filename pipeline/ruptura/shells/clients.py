@@ -29,7 +29,7 @@ class KafkaUnavailable(Exception):  # noqa: N818 - the name says what the user m
     """No broker answers, or none lets us in; the text names the brokers and the cause."""
 
 
-class _Producer(KafkaProducer):  # type: ignore[misc]
+class _Producer(KafkaProducer):  # type: ignore[misc]  # kafka-python ships no types
     """A producer whose close comes to an end.
 
     kafka-python's own waits for ever when its brokers are gone: once a batch has expired it asks

@@ -299,7 +299,7 @@ class _NoValue:
 _NO_VALUE = _NoValue()
 
 
-class _Values(Serializer):  # type: ignore[misc]
+class _Values(Serializer):  # type: ignore[misc]  # kafka-python ships no types
     def serialize(
         self, _topic: str, _headers: list[tuple[str, bytes]], data: bytes | _NoValue
     ) -> bytes | None:

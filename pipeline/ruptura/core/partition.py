@@ -1,0 +1,185 @@
+"""One partition: its services under one watermark, and the closing of their buckets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Literal
+
+import msgspec
+
+from ruptura.core import alert
+from ruptura.core.calendar import Calendar
+from ruptura.core.channel import Channel, Parts
+from ruptura.core.document import Action
+from ruptura.core.effects import ChannelPoint, Effects, State
+from ruptura.core.record import Tick
+from ruptura.core.risk import combine
+from ruptura.core.tuning import AlertTuning
+from ruptura.core.watermark import Watermark
+
+TopicKind = Literal["tickets", "channel_metrics"]
+Plan = Mapping[str, Sequence[Action]]
+
+_NEVER: Final = -1
+_BEFORE: Final = -math.inf
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """What an engine is made of.
+
+    Attributes:
+        topics: Input topics by name.
+        parts: Shared by all channels.
+        alert: When risk becomes an alert.
+        calendar: The calendar of a service.
+        plan: The contingency plan of a service.
+        shape: Hash of the settings that shape the state; a snapshot of another is refused.
+    """
+
+    topics: Mapping[str, TopicKind]
+    parts: Parts
+    alert: AlertTuning
+    calendar: Callable[[str], Calendar]
+    plan: Callable[[str], Plan]
+    shape: str
+
+
+class Service:
+    """The live state of a service."""
+
+    __slots__ = (
+        "calendar",
+        "channels",
+        "closed",
+        "dirty",
+        "following",
+        "key",
+        "name",
+        "plan",
+        "reflected",
+    )
+
+    def __init__(self, name: str, calendar: Calendar, plan: Plan) -> None:
+        self.name = name
+        self.key = name.encode()
+        self.calendar = calendar
+        self.plan = plan
+        self.channels: dict[str, Channel] = {}
+        self.following = _NEVER  # next bucket to close
+        self.closed = _NEVER  # last bucket that was closed
+        self.dirty = True
+        self.reflected: dict[str, int] = {}  # next offset by topic, as restored
+
+
+class Partition:
+    """The services of one partition, under one watermark.
+
+    Args:
+        config: Shared by all partitions.
+    """
+
+    __slots__ = ("bucket", "channels", "closable", "config", "dirty", "services", "watermark")
+
+    def __init__(self, config: Config) -> None:
+        window = config.parts.window
+        self.config = config
+        self.bucket = float(window.bucket_seconds)
+        self.watermark = Watermark(
+            tuple(config.topics), self.bucket, window.lateness_seconds, window.idle_seconds
+        )
+        self.services: dict[str, Service] = {}
+        self.closable = _NEVER
+        self.channels = 0
+        self.dirty = True
+
+    def tick(self, tick: Tick, effects: Effects) -> None:
+        """Let time pass for one source."""
+        self.watermark.tick(tick)
+        self.close(effects)
+
+    def enroll(self, name: str, channel: str, index: int) -> Service:
+        """Begin a channel, and its service if need be, with an event of a bucket."""
+        service = self.services.get(name)
+        if service is None:
+            service = Service(name, self.config.calendar(name), self.config.plan(name))
+            service.following = index
+            service.closed = max(self.closable - 1, _NEVER)
+            self.services[name] = service
+        service.channels[channel] = Channel(name, channel, self.config.parts)
+        self.channels += 1
+        return service
+
+    def close(self, effects: Effects) -> None:
+        """Close the buckets that every source has passed."""
+        closable = self.watermark.closable()
+        if closable <= self.closable:
+            return
+        self.closable = closable
+        self.dirty = True
+        for service in list(self.services.values()):
+            while service.channels and service.following < closable:
+                over = self._close_bucket(service, service.following, effects)
+                service.closed = service.following
+                service.following += 1
+                if over:
+                    _skip_to_data(service)
+            service.closed = max(service.closed, closable - 1)
+            if not service.channels:
+                del self.services[service.name]
+
+    def _close_bucket(self, service: Service, index: int, effects: Effects) -> bool:
+        """Close a bucket of all channels; tell whether one of them is over."""
+        start = index * self.bucket
+        end = start + self.bucket
+        phase = service.calendar.phase(start + self.bucket / 2.0)
+        tuning = self.config.alert
+        service.dirty = True
+        effects.buckets += 1
+        over = False
+        # By name: who came first depends on the order of delivery between topics.
+        for name, channel in sorted(service.channels.items()):
+            if channel.last == _BEFORE and not channel.holds(index):
+                continue
+            state = channel.alert
+            if channel.is_over(index, end):
+                over = True
+                gone = alert.expire(state, end)
+                if gone is not None:
+                    effects.alerts.append(
+                        alert.document(state, gone, service.name, name, service.plan)
+                    )
+                effects.gone.append((service.name, name))
+                renewed = channel.renewed()
+                if renewed is not None:
+                    service.channels[name] = renewed
+                else:
+                    del service.channels[name]
+                    self.channels -= 1
+                continue
+            closed = channel.close(index, start, end, phase, effects.points)
+            effects.evicted += closed.evicted
+            risk = combine(closed.signals, tuning.prior)
+            transition = alert.advance(
+                state, risk, start, end, healthy=closed.healthy, tuning=tuning
+            )
+            if transition is not None:
+                effects.alerts.append(
+                    alert.document(state, transition, service.name, name, service.plan)
+                )
+            shown: State = (
+                state.status
+                if state.status in ("warning", "critical")
+                else ("normal" if closed.warm else "warming_up")
+            )
+            effects.channels.append(ChannelPoint(service.name, name, end, risk.probability, shown))
+        return over
+
+
+def _skip_to_data(service: Service) -> None:
+    """Pass over buckets in which no channel has begun: a gap of years is no work."""
+    waiting = [channel.pending() for channel in service.channels.values()]
+    if all(channel.last == _BEFORE for channel in service.channels.values()):
+        service.following = max(
+            service.following, min((at for at in waiting if at is not None), default=0)
+        )
