@@ -10,7 +10,7 @@ def test_fig(tmp_path, topic_settings):
     told=scenario()
     rec=write_recording(tmp_path/"a.jsonl",told,s)
     ruptura(s,"publish",str(rec),"--speed","max")
-    with WorkerProcess(s,tmp_path/"w.log") as w:
+    with WorkerProcess(s,tmp_path/"w.log",open("/tmp/fault_dbg.py").read()) as w:
         print("ready after",w.wait_ready())
         t0=time.monotonic(); c0=None; pts=[]
         while True:
@@ -19,7 +19,7 @@ def test_fig(tmp_path, topic_settings):
             time.sleep(0.2)
         print(pts)
         import collections
-        print("LOG",[(l["event"],l.get("reason"),l.get("partition"),l.get("topic","")[-8:],l["timestamp"][14:]) for l in w.lines if l["event"] in("reading again","partition adopted","worker starts")])
+        print("\n".join("LOG "+str((l["t"],l["took"],l["n"],l["act"])) for l in w.lines if l["event"]=="GM"))
         page=w.get("/metrics")[1]
         print([l for l in page.splitlines() if "batch_" in l and "bucket" not in l])
         cons=KafkaConsumer(bootstrap_servers=s.kafka.bootstrap_servers)
@@ -34,10 +34,10 @@ def test_fig(tmp_path, topic_settings):
                 lat.append(time.monotonic()-t); time.sleep(0.05)
         print("latency s",sorted(round(x,3) for x in lat), statistics.median(lat))
         t=time.monotonic(); w.stop(); print("stop",time.monotonic()-t)
-    with WorkerProcess(s,tmp_path/"w.log") as w:
+    with WorkerProcess(s,tmp_path/"w.log",open("/tmp/fault_dbg.py").read()) as w:
         print("restart ready",w.wait_ready()); 
         w.kill()
-    with WorkerProcess(s,tmp_path/"w.log") as w:
+    with WorkerProcess(s,tmp_path/"w.log",open("/tmp/fault_dbg.py").read()) as w:
         print("restart after kill ready",w.wait_ready()); w.stop()
     rows=read_topic(s,f"{s.kafka.group_id}-state-changelog")
     big={}

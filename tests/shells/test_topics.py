@@ -29,8 +29,12 @@ def test_all_topics_have_the_same_partitions_and_the_outputs_their_own_retention
         "t": {"cleanup.policy": "delete", "retention.ms": "3600000"},
         "m": {"cleanup.policy": "delete", "retention.ms": "3600000"},
         "a": {"cleanup.policy": "delete", "retention.ms": "7200000"},
-        "d": {"cleanup.policy": "delete", "retention.ms": "7200000"},
-        "g-state-changelog": {"cleanup.policy": "compact"},
+        "d": {
+            "cleanup.policy": "delete",
+            "retention.ms": "7200000",
+            "max.message.bytes": "2097152",
+        },
+        "g-state-changelog": {"cleanup.policy": "compact", "max.message.bytes": "16777216"},
     }
 
 

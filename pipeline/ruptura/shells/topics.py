@@ -6,7 +6,7 @@ from their state, and retention is the business of whoever set it.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from kafka.admin import ConfigResource, KafkaAdminClient
@@ -16,6 +16,12 @@ from ruptura.settings import Settings
 from ruptura.shells.clients import admin_client
 
 _READY_MS = 10_000
+
+STATE_BYTES: Final = 16 << 20
+"""Largest state of a service: some thousand channels, or a few with very many open tickets."""
+
+DEAD_LETTER_BYTES: Final = 2 << 20
+"""Enough for any record of Kafka's default `max.message.bytes`, which is 1 MiB and a bit."""
 
 
 class TopicsError(Exception):
@@ -89,7 +95,12 @@ def wanted_topics(settings: Settings) -> tuple[TopicShape, ...]:
         name: {"cleanup.policy": "delete", "retention.ms": str(seconds * 1000)}
         for name, seconds in retention.items()
     }
-    configurations[changelog_topic(settings)] = {"cleanup.policy": "compact"}
+    # A dead letter holds its record in Base64, a third larger, and a little more.
+    configurations[topics.dead_letter]["max.message.bytes"] = str(DEAD_LETTER_BYTES)
+    configurations[changelog_topic(settings)] = {
+        "cleanup.policy": "compact",
+        "max.message.bytes": str(STATE_BYTES),
+    }
     return tuple(
         TopicShape(name, topics.partitions, topics.replication_factor, configuration)
         for name, configuration in configurations.items()

@@ -32,6 +32,9 @@ _log = structlog.get_logger("ruptura.worker")
 Page = Callable[[Any], Any]
 
 
+_MOST_BYTES = 16 << 20  # of a message: as the changelog topic takes, see `ruptura topics create`
+
+
 class App(faust.App):
     """Faust's app on our transport."""
 
@@ -135,6 +138,7 @@ def _app(settings: Settings, partitions: int, web_port: int) -> App:
         broker_request_timeout=max(30.0, 2.0 * kafka.session_timeout_seconds),
         consumer_auto_offset_reset="earliest",
         producer_acks=-1,
+        producer_max_request_size=_MOST_BYTES,
         store="memory://",
         datadir=worker.data_dir,
         topic_partitions=partitions,
