@@ -90,7 +90,7 @@ def test_a_record_passes_with_user_and_password(sasl, tmp_path):
 
 def test_a_wrong_password_is_one_line_without_it(sasl, monkeypatch):
     monkeypatch.setattr("ruptura.shells.clients.CONNECT_SECONDS", 1.0)
-    wrong = secured(sasl, sasl_password="guess-me")  # noqa: S106
+    wrong = secured(sasl, sasl_password="guess-me")  # noqa: S106 - a wrong guess on purpose
     with pytest.raises(KafkaUnavailable, match=r"\(SASL_SSL\): .*wrong user, pass") as refused:
         topics.check(wrong)
     assert "\n" not in str(refused.value)
