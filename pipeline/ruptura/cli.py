@@ -24,6 +24,7 @@ _OUT = click.Path(dir_okay=False, writable=True, path_type=Path)
 
 USAGE_ERROR = 2
 FAILURE = 1
+INTERRUPTED = 130
 
 
 def main() -> None:
@@ -48,14 +49,35 @@ def _plainly(command: Callable[P, None]) -> Callable[P, None]:
             command(*args, **kwargs)
         except SettingsError as error:
             _fail(error, USAGE_ERROR)
-        except (KafkaUnavailable, RecordingError, OSError) as error:
+        except BrokenPipeError:
+            # Whoever read our output has seen enough. Python would complain once more at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(FAILURE)
+        except (KafkaUnavailable, RecordingError) as error:
             _fail(error, FAILURE)
+        except OSError as error:
+            place = f"{error.filename}: " if error.filename else ""
+            _fail(OSError(f"{place}{error.strerror or error}"), FAILURE)
+        except KeyboardInterrupt:
+            click.echo("ruptura: interrupted", err=True)
+            sys.exit(INTERRUPTED)
 
     return run
 
 
 def _settings(path: Path | None) -> Settings:
     return load(path, os.environ)
+
+
+def _keep_apart(inputs: Sequence[Path], outputs: Sequence[Path | None]) -> None:
+    """Refuse to write over what is read, or to write two things to one file."""
+    taken = [path.resolve() for path in inputs]
+    for path in outputs:
+        if path is None:
+            continue
+        if path.resolve() in taken:
+            raise click.UsageError(f"{path} is named twice: it would be overwritten")
+        taken.append(path.resolve())
 
 
 _config = click.option(
@@ -108,14 +130,17 @@ def replay(
     from rich.console import Console
 
     from ruptura.shells.console import measuring
+    from ruptura.shells.recording import RecordingError
     from ruptura.shells.replay import replay as run
     from ruptura.shells.replay import survey
     from ruptura.shells.report import Report, summary_lines
 
+    _keep_apart(recordings, (alerts, series))
     settings = _settings(config)
     documents = sys.stdout.buffer if as_json or not sys.stdout.isatty() else None
+    people = Console() if documents is None else None
     report = Report(
-        console=None if documents is not None else Console(),
+        console=people,
         documents=documents,
         alerts=alerts,
         series=series,
@@ -124,10 +149,12 @@ def replay(
     )
     started = time.monotonic()
     found = survey(recordings)
+    if not found.records:
+        raise RecordingError(f"{', '.join(map(str, recordings))}: no records")
     with report:
         if report.metrics_url is not None:
             click.echo(f"metrics: {report.metrics_url}", err=True)
-        with measuring("replaying", found.records) as progress:
+        with measuring("replaying", found.records, people) as progress:
             summary = run(
                 recordings, settings, apply=report.apply, surveyed=found, progress=progress
             )
@@ -151,6 +178,7 @@ def import_(files: tuple[Path, ...], mapping: Path, output: Path) -> None:
     from ruptura.shells.importing.convert import SourceError, import_csv
     from ruptura.shells.importing.mapping import MappingError
 
+    _keep_apart((*files, mapping), (output,))
     try:
         summary = import_csv(mapping, files, output, sys.stderr)
     except MappingError as error:
@@ -162,6 +190,8 @@ def import_(files: tuple[Path, ...], mapping: Path, output: Path) -> None:
     if summary.faults:
         faults = ", ".join(f"{n:,} {reason}" for reason, n in sorted(summary.faults.items()))
         click.echo(f"not used: {faults}", err=True)
+    if not summary.events:
+        sys.exit(FAILURE)
 
 
 @cli.command()

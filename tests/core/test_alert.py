@@ -25,13 +25,13 @@ TUNING = AlertTuning(
     update_seconds=900,
 )
 START = 1_772_409_600.0
-Step = tuple[float, bool]
+Step = tuple[float, bool | None]
 
 
-def risk(p: float, kind: Any = "surge") -> Risk:
+def risk(p: float, kind: Any = "surge", start: float = START) -> Risk:
     if p < 0.3:
         return Risk(p, [], None, [])
-    point = SeriesPoint("s", "c", "tickets.opened", START, 9.0, 1.0, 0.0, 3.0, 1e-9, 1e-9)
+    point = SeriesPoint("s", "c", "tickets.opened", start, 9.0, 1.0, 0.0, 3.0, 1e-9, 1e-9)
     return Risk(p, [], kind, [Signal("tickets.opened", kind, "above", 1e-9, 1.0, START, point)])
 
 
@@ -39,7 +39,7 @@ def play(steps: list[Step], kinds: list[str] | None = None) -> list[Alert]:
     state, told = Lifecycle(), []
     for n, (p, healthy) in enumerate(steps):
         start = START + 60.0 * n
-        found = risk(p, kinds[n]) if kinds else risk(p)
+        found = risk(p, kinds[n] if kinds else "surge", start)
         moved = advance(state, found, start, start + 60.0, healthy=healthy, tuning=TUNING)
         if moved is not None:
             told.append(document(state, moved, "aurora", "voice", {"surge": [Action("Call.")]}))
@@ -47,7 +47,7 @@ def play(steps: list[Step], kinds: list[str] | None = None) -> list[Alert]:
 
 
 HIGH, SURE, LOW = (0.7, False), (0.99, False), (0.01, True)
-UNSEEN = (0.01, False)
+UNSEEN = (0.01, None)
 
 
 def test_one_bucket_opens_nothing_two_open_a_warning() -> None:
@@ -85,6 +85,31 @@ def test_missing_data_is_no_health_however_long() -> None:
     assert len(play([HIGH, HIGH, *([UNSEEN] * 500)])) == 1
 
 
+def test_what_is_not_measured_neither_breaks_a_streak_of_health_nor_adds_to_it() -> None:
+    told = play([HIGH, HIGH, LOW, UNSEEN, LOW, UNSEEN, UNSEEN, LOW])
+    assert [a.status for a in told] == ["warning", "resolved"]
+    assert play([HIGH, HIGH, LOW, LOW, (0.01, False), LOW, LOW])[-1].status == "warning"
+
+
+def test_one_measurement_counts_once_however_long_it_stands() -> None:
+    state = Lifecycle()
+    for n in range(10):
+        start = START + 60.0 * n
+        stale = risk(0.99, "failure", START)
+        assert advance(state, stale, start, start + 60.0, healthy=None, tuning=TUNING) is None
+    fresh = risk(0.99, "failure", START + 600.0)
+    opened = advance(state, fresh, START + 600.0, START + 660.0, healthy=None, tuning=TUNING)
+    assert opened is not None
+    assert opened.status == "critical"
+    assert state.onset == START
+
+
+def test_the_labels_of_a_resolution_are_those_of_the_worst_that_was_told() -> None:
+    told = play([HIGH, HIGH, SURE, SURE, LOW, LOW, LOW])
+    assert [a.labels["severity"] for a in told] == ["warning", "critical", "critical"]
+    assert {a.labels["alertname"] for a in told} == {"Ruptura"}
+
+
 def test_risk_between_the_thresholds_neither_opens_nor_ends() -> None:
     assert len(play([HIGH, HIGH, *([(0.3, True)] * 100)])) == 1
     assert play([(0.3, True)] * 100) == []
@@ -108,7 +133,9 @@ def test_expiry_ends_an_open_alert_only() -> None:
     state = Lifecycle()
     assert expire(state, START) is None
     for n in range(2):
-        advance(state, risk(0.7), START + n * 60, START + n * 60 + 60, healthy=False, tuning=TUNING)
+        start = START + n * 60
+        found = risk(0.7, start=start)
+        advance(state, found, start, start + 60, healthy=False, tuning=TUNING)
     moved = expire(state, START + 1e6)
     assert moved is not None
     assert (moved.status, moved.reason) == ("resolved", "expired")

@@ -95,7 +95,8 @@ def test_whatever_comes_it_is_a_probability(
         evidence.learn(0.5)
         assert 0.0 < found.above <= 1.0
         assert 0.0 < found.below <= 1.0
-        assert math.isfinite(found.relative)
+        assert math.isfinite(found.rise_relative)
+        assert math.isfinite(found.drop_relative)
         assert evidence.dispersion() >= 1.0
 
 

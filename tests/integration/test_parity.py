@@ -12,7 +12,6 @@ from ruptura.settings import Settings
 from tests.integration.recordings import kcat
 from tests.integration.workers import (
     END,
-    MINUTE,
     PARTITIONS,
     SERVICES,
     in_order,
@@ -26,6 +25,7 @@ from tests.integration.workers import (
     write_recording,
 )
 from tests.integration.workers import alerts_on as alerts_read_by_kafka_python
+from tests.simulation.contact_centre import MINUTE
 
 pytestmark = pytest.mark.integration
 

@@ -54,7 +54,7 @@ def ask(address: str, query: str) -> dict[tuple[tuple[str, str], ...], float]:
     """The samples that a query yields, by their labels; empty while Prometheus starts."""
     url = f"{address}/api/v1/query?" + urllib.parse.urlencode({"query": query})
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - ours
+        with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - an address of ours
             document = json.load(answer)
     except OSError:
         return {}

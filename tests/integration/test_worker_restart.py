@@ -12,7 +12,6 @@ import pytest
 from ruptura.settings import Settings
 from tests.integration.workers import (
     END,
-    MINUTE,
     Outcome,
     WorkerProcess,
     alerts_on,
@@ -25,6 +24,7 @@ from tests.integration.workers import (
     worker,
     write_recording,
 )
+from tests.simulation.contact_centre import MINUTE
 
 pytestmark = pytest.mark.integration
 
@@ -66,11 +66,7 @@ def test_a_stop_and_a_start_in_midstream_change_nothing(
     consumed = 0.0
     for stop_after in (5_000, 17_000):
         with worker(settings, tmp_path / "worker.log") as running:
-            running.wait(
-                lambda running=running, most=stop_after - consumed: (
-                    running.counter("ruptura_events_consumed_total") >= most
-                )
-            )
+            running.wait_consumed(stop_after - consumed)
             running.stop()
             # What was read is saved: the next one takes nothing of it again.
             consumed += running.said("everything is saved")[0]["records"]
@@ -103,12 +99,7 @@ def test_kill_minus_nine_in_midstream_changes_nothing(
                 sleep(chance.uniform(0.5, 3.5))
             else:
                 running.wait_ready()
-                most = chance.uniform(500.0, 12_000.0)
-                running.wait(
-                    lambda running=running, most=most: (
-                        running.counter("ruptura_events_consumed_total") >= most
-                    )
-                )
+                running.wait_consumed(chance.uniform(500.0, 12_000.0))
             running.kill()
     with worker(settings, tmp_path / "worker.log") as running:
         wait_for_alerts(running, settings, expected)

@@ -263,7 +263,7 @@ class WorkerProcess:
     def get(self, path: str) -> tuple[int, str]:
         """Status and text of a page; status 0 where nobody answers."""
         try:
-            with urllib.request.urlopen(self.url(path), timeout=10) as answer:  # noqa: S310 - ours
+            with urllib.request.urlopen(self.url(path), timeout=10) as answer:  # noqa: S310 - an address of ours
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:
@@ -294,6 +294,10 @@ class WorkerProcess:
             for found, having, value in samples(self.get("/metrics")[1])
             if found == name and labels.items() <= having.items()
         )
+
+    def wait_consumed(self, least: float) -> None:
+        """Wait until it has consumed so many records in this run."""
+        self.wait(lambda: self.counter("ruptura_events_consumed_total") >= least)
 
     def stop(self, number: signal.Signals = signal.SIGTERM, limit: float = 40.0) -> float:
         """Stop it in order, and make sure of its exit code; return how long that took."""

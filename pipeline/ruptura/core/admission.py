@@ -35,9 +35,6 @@ def admit(  # noqa: C901, PLR0912, PLR0915  # every record passes here: calls co
     window = partition.config.parts.window
     source.heard = True
     source.idle = False
-    if record.timestamp > source.last_at:
-        source.last_at = record.timestamp
-        source.told_at = max(source.told_at, record.timestamp)
     event = decode_ticket(record) if kind == "tickets" else decode_channel_metric(record)
     if isinstance(event, Rejection):
         effects.rejections.append(event)
@@ -48,6 +45,9 @@ def admit(  # noqa: C901, PLR0912, PLR0915  # every record passes here: calls co
         if fault is not None:
             effects.rejections.append(fault)
             return
+    if record.timestamp > source.last_at:
+        source.last_at = record.timestamp
+        source.told_at = max(source.told_at, record.timestamp)
     index = int(occurred_at // partition.bucket)
     service = partition.services.get(event.service)
     if (

@@ -47,6 +47,7 @@ class Lifecycle(msgspec.Struct, array_like=True):
         sequence: Of the next document.
         told_at, told_risk: Time and risk of the last document.
         kind: The family that the alert was opened for, or has turned to.
+        severity: The worst status told; a resolution repeats it, or labels would not match.
         signals, causes: The latest explanation; a resolution repeats it.
     """
 
@@ -59,6 +60,7 @@ class Lifecycle(msgspec.Struct, array_like=True):
     told_at: Moment = 0.0
     told_risk: Probability = 0.0
     kind: Kind = "failure"
+    severity: Status = "warning"
     signals: list[AlertSignal] = []
     causes: list[Cause] = []
 
@@ -78,8 +80,14 @@ class Transition(msgspec.Struct, frozen=True, gc=False):
     reason: TransitionReason
 
 
-def advance(  # noqa: PLR0911  # each return is a transition with its reason
-    state: Lifecycle, risk: Risk, start: float, end: float, *, healthy: bool, tuning: AlertTuning
+def advance(  # noqa: C901, PLR0911  # each return is a transition with its reason
+    state: Lifecycle,
+    risk: Risk,
+    start: float,
+    end: float,
+    *,
+    healthy: bool | None,
+    tuning: AlertTuning,
 ) -> Transition | None:
     """Move the lifecycle on by one bucket.
 
@@ -87,18 +95,24 @@ def advance(  # noqa: PLR0911  # each return is a transition with its reason
         state: Changed in place.
         risk: After the bucket.
         start, end: Of the bucket, in seconds since the Unix epoch.
-        healthy: Whether the bucket held evidence of health; missing data is none.
+        healthy: Whether the bucket held evidence of health; None where what is blamed was not
+            measured, which is evidence of nothing.
         tuning: Thresholds and durations.
     """
     p = risk.probability
+    # One measurement is counted once, however long it stands.
+    news = 1 if any(signal.point.start == start for signal in risk.signals) else 0
     if p >= tuning.warning_risk:
         if state.over == 0 and state.status is None:
             state.onset = start
-        state.over += 1
+        state.over += news
     else:
         state.over = 0
-    state.urgent = state.urgent + 1 if p >= tuning.critical_risk else 0
-    state.healthy = state.healthy + 1 if healthy and p < tuning.resolve_risk else 0
+    state.urgent = state.urgent + news if p >= tuning.critical_risk else 0
+    if p >= tuning.resolve_risk or healthy is False:
+        state.healthy = 0
+    elif healthy:
+        state.healthy += 1
     if state.status is None:
         if state.over < tuning.open_buckets:
             return None
@@ -156,6 +170,8 @@ def _tell(
     state: Lifecycle, status: Status, reason: TransitionReason, p: float, end: float
 ) -> Transition:
     state.status = status
+    if status != "resolved":
+        state.severity = status
     state.told_at, state.told_risk = end, p
     return Transition(status, reason)
 
@@ -200,11 +216,10 @@ def document(
         actions=list(plan.get(state.kind, ())),
         message=wording.draft(state.kind, transition.status, service, channel),
         labels={
-            "alertname": f"Ruptura{state.kind.capitalize()}",
+            "alertname": "Ruptura",
             "service": service,
             "channel": channel,
-            "kind": state.kind,
-            "severity": "critical" if transition.status == "critical" else "warning",
+            "severity": state.severity,
         },
     )
     if resolved:

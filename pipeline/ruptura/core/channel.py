@@ -28,8 +28,8 @@ from ruptura.core.window import (
 
 Points = list[SeriesPoint]
 
-_HEALTH: Final = 0.05
-"""A bucket is healthy if the evidence of every series at fault is above this probability."""
+_STANDS_SECONDS: Final = 3600.0
+"""How long a series' last word stands while it is not measured."""
 
 
 class ChannelState(msgspec.Struct, frozen=True, array_like=True):
@@ -44,6 +44,7 @@ class ChannelState(msgspec.Struct, frozen=True, array_like=True):
     watches: dict[str, WatchState]
     alert: Lifecycle
     seen: dict[str, Seen]
+    said: dict[str, tuple[Signal, ...]]
 
 
 class Parts(msgspec.Struct, frozen=True):
@@ -60,7 +61,7 @@ class Closed(msgspec.Struct, gc=False):
     """What closing a bucket of a channel found out."""
 
     signals: list[Signal]
-    healthy: bool
+    healthy: bool | None
     warm: bool
     evicted: int
 
@@ -81,6 +82,7 @@ class Channel:
     __slots__ = (
         "_kinds",
         "_parts",
+        "_said",
         "_seen",
         "_watches",
         "alert",
@@ -105,6 +107,7 @@ class Channel:
         ] = {}  # metric -> "ratio" or "value", by its first event
         self.backlog = Backlog({})
         self._watches: dict[str, Watch] = {}
+        self._said: dict[str, tuple[Signal, ...]] = {}
         self.alert = Lifecycle()
         self._seen: dict[str, Seen] = {}
 
@@ -181,7 +184,10 @@ class Channel:
             sane = self._close_metrics(index, start, phase, points, signals)
         fresh = points[at:]
         warm = any(point.score is not None for point in fresh)
-        return Closed(signals, sane and self._is_healthy(fresh), warm, evicted)
+        measured = {point.series for point in fresh if point.observed is not None}
+        signals.extend(self._carried(measured, start))
+        healthy = self._health(measured)
+        return Closed(signals, False if healthy and not sane else healthy, warm, evicted)
 
     def _close_metrics(
         self, index: int, start: float, phase: Phase, points: Points, signals: list[Signal]
@@ -231,6 +237,21 @@ class Channel:
         points.append(point)
         if found:
             signals.extend(found)
+            self._said[watch.series] = found
+        else:
+            self._said.pop(watch.series, None)
+
+    def _carried(self, measured: set[str], start: float) -> list[Signal]:
+        """Return what series said that were not measured now: it stands until they are."""
+        carried: list[Signal] = []
+        for series, found in list(self._said.items()):
+            if series in measured:
+                continue
+            if start - found[0].point.start > _STANDS_SECONDS:
+                del self._said[series]
+            else:
+                carried.extend(found)
+        return carried
 
     def _spec(self, metric: str, kind: str) -> SeriesSpec:
         spec = self._parts.catalogue.get(metric)
@@ -250,19 +271,17 @@ class Channel:
         )
         return watch
 
-    def _is_healthy(self, fresh: Points) -> bool:
-        """Whether every series that the alert blames was measured, and is as expected."""
-        blamed = {signal.series for signal in self.alert.signals}
+    def _health(self, measured: set[str]) -> bool | None:
+        """Whether the series that the alert blames are well; None if none was measured."""
+        blamed = {(signal.series, signal.direction) for signal in self.alert.signals}
         if not blamed:
             return True
-        fine = {
-            point.series
-            for point in fresh
-            if point.observed is not None
-            and point.evidence is not None
-            and point.evidence >= _HEALTH
-        }
-        return blamed <= fine
+        well = [
+            self._watches[series].is_fine(direction)
+            for series, direction in blamed
+            if series in measured and series in self._watches
+        ]
+        return all(well) if well else None
 
     def dump(self) -> ChannelState:
         """Return the state."""
@@ -276,6 +295,7 @@ class Channel:
             {series: watch.dump() for series, watch in self._watches.items()},
             self.alert,
             self._seen,
+            self._said,
         )
 
     def load(self, state: ChannelState) -> None:
@@ -292,6 +312,10 @@ class Channel:
         state.alert.check()
         self.backlog, self.alert = state.backlog, state.alert
         self._seen = state.seen
+        for series, found in state.said.items():
+            if not found or not all(s.series == series and s.is_sound() for s in found):
+                raise ValueError(f"signals of {series!r} that are none")
+        self._said = state.said
         for series, watch_state in state.watches.items():
             kind = self._kinds.get(series)
             if kind is None and series not in TICKET_SERIES:

@@ -36,17 +36,18 @@ class Finding:
 
     Attributes:
         above, below: Tail probabilities, corrected for the number of scales looked at.
-        excess: Deviation at the scale that says most, in the units of the sums.
-        relative: The same over the expectation; for gauges the mean deviation per bucket.
+        rise, drop: Deviation at the scale that says most for its side, in the units of the sums.
+        rise_relative, drop_relative: The same over the expectation; for gauges the mean deviation
+            per bucket.
     """
 
-    __slots__ = ("above", "below", "excess", "relative")
+    __slots__ = ("above", "below", "drop", "drop_relative", "rise", "rise_relative")
 
     def __init__(self) -> None:
         self.above = 1.0
         self.below = 1.0
-        self.excess = 0.0
-        self.relative = 0.0
+        self.rise = self.rise_relative = 0.0
+        self.drop = self.drop_relative = 0.0
 
 
 class Scales:
@@ -126,13 +127,11 @@ class Evidence:
             if excess * excess > 4.0 * variance:
                 base = high_sum if excess > 0.0 else low_sum
                 tail = self._tail(seen, base, spread_sum, variance, sizes, excess, expected.freedom)
-                if tail < min(finding.above, finding.below):
-                    finding.excess = excess
-                    finding.relative = excess / (sizes if family == "gauge" else max(base, 1e-9))
-                if excess > 0.0:
-                    finding.above = min(finding.above, tail)
-                else:
-                    finding.below = min(finding.below, tail)
+                relative = excess / (sizes if family == "gauge" else max(base, 1e-9))
+                if excess > 0.0 and tail < finding.above:
+                    finding.above, finding.rise, finding.rise_relative = tail, excess, relative
+                elif excess < 0.0 and tail < finding.below:
+                    finding.below, finding.drop, finding.drop_relative = tail, excess, relative
             at += _CELLS
         looks = float(self._scales.count)
         finding.above = min(1.0, finding.above * looks)

@@ -46,7 +46,7 @@ def evidence(probability: float) -> float:
 def combine(signals: Sequence[Signal], prior: float) -> Risk:
     """Combine the strongest signal of each family, as if the families were independent.
 
-    Signals of one family tell of the same thing, so only the strongest of them counts.
+    Signals of one family, or of one series, tell of the same thing: the strongest counts.
 
     Args:
         signals: Of one channel and bucket.
@@ -59,11 +59,13 @@ def combine(signals: Sequence[Signal], prior: float) -> Risk:
     causes = list(calm.causes)
     total = causes[0].contribution
     kind: Kind | None = None
-    seen: set[Kind] = set()
+    kinds: set[Kind] = set()
+    series: set[str] = set()
     for signal in ranked:
-        if signal.kind in seen:
+        if signal.kind in kinds or signal.series in series:
             continue
-        seen.add(signal.kind)
+        kinds.add(signal.kind)
+        series.add(signal.series)
         kind = kind or signal.kind
         term = signal.weight * evidence(signal.probability)
         total += term

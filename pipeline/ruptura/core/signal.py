@@ -22,6 +22,7 @@ SUSPICION: Final = 0.01
 RELIEF: Final = 0.05
 """Evidence above this tail probability ends a deviation."""
 
+_LARGEST: Final = 1e60
 _LEAST_LEARNING: Final = 0.05
 _REBASELINE_AFTER: Final = 86_400.0
 """A deviation that lasts longer is on its way to be the new normal, and learned as such."""
@@ -47,6 +48,17 @@ class Signal(msgspec.Struct, frozen=True, gc=False):
     weight: float
     since: float
     point: SeriesPoint
+
+    def is_sound(self) -> bool:
+        """Whether the numbers can be a signal's; they come back from snapshots."""
+        point = self.point
+        numbers = [self.since, point.start]
+        numbers += [number for number in msgspec.structs.astuple(point)[3:] if number is not None]
+        return (
+            0.0 < self.probability <= 1.0
+            and 0.0 < self.weight <= 1.0
+            and all(abs(number) <= _LARGEST for number in numbers)
+        )
 
 
 class WatchState(msgspec.Struct, frozen=True, array_like=True):
@@ -76,9 +88,12 @@ class Watch:
     """
 
     __slots__ = (
+        "_above",
         "_baseline",
+        "_below",
         "_buckets",
         "_evidence",
+        "_is_metric",
         "_missing",
         "_present",
         "_quiet",
@@ -105,6 +120,8 @@ class Watch:
         self._baseline = baseline
         self._evidence = Evidence(spec.family, scales)
         self._started = started
+        self._is_metric = "." not in series
+        self._above = self._below = 1.0
         self._since = math.nan
         self._quiet = 0.0
         self._present = self._buckets = self._missing = 0.0
@@ -126,7 +143,7 @@ class Watch:
         level = math.log(max(value, 0.0) + 1.0) if logarithmic else value
         baseline = self._baseline
         expected = baseline.expect_one(phase)
-        if family != "count" and phase.open:
+        if (self._is_metric or family != "count") and phase.open:
             self._present += 1.0
             self._buckets += 1.0
             self._missing = 0.0
@@ -142,7 +159,8 @@ class Watch:
         deviation = self._deviation(level, expected)
         finding = self._evidence.add(deviation, size, expected)
         quiet = self._hush(value, expected) if self.spec.silence else 1.0
-        strongest = min(finding.above, finding.below, quiet)
+        self._above, self._below = finding.above, min(finding.below, quiet)
+        strongest = min(self._above, self._below)
         point = self._point(start, value, level, size, expected, strongest, tuning)
         if math.isnan(self._since):
             if strongest < SUSPICION:
@@ -169,17 +187,23 @@ class Watch:
         signals: list[Signal] = []
         if quiet < tuning.signal_probability:
             signals.append(self._signal("silence", "below", quiet, point))
-        if finding.above < tuning.signal_probability and self.spec.above is not None:
-            if finding.excess > 0.0 and self._matters(finding, expected, tuning):
-                signals.append(self._signal(self.spec.above, "above", finding.above, point))
-        elif (
-            finding.below < tuning.signal_probability
-            and self.spec.below is not None
-            and finding.excess < 0.0
-            and self._matters(finding, expected, tuning)
+        if (
+            self.spec.above is not None
+            and finding.above < tuning.signal_probability
+            and self._matters(finding.rise, finding.rise_relative, expected, tuning)
+        ):
+            signals.append(self._signal(self.spec.above, "above", finding.above, point))
+        if (
+            self.spec.below is not None
+            and finding.below < tuning.signal_probability
+            and self._matters(finding.drop, finding.drop_relative, expected, tuning)
         ):
             signals.append(self._signal(self.spec.below, "below", finding.below, point))
         return tuple(signals)
+
+    def is_fine(self, direction: Direction) -> bool:
+        """Whether the last bucket that held data said nothing against health on this side."""
+        return (self._above if direction == "above" else self._below) >= RELIEF
 
     def miss(
         self, start: float, phase: Phase, tuning: DetectionTuning
@@ -245,19 +269,21 @@ class Watch:
         days = (start - self._since) / _REBASELINE_AFTER
         return min(max(caution, days - 1.0), 1.0)
 
-    def _matters(self, finding: Finding, expected: Expectation, tuning: DetectionTuning) -> bool:
+    def _matters(
+        self, excess: float, relative: float, expected: Expectation, tuning: DetectionTuning
+    ) -> bool:
         """Whether the deviation is large enough to care, beside being unlikely."""
-        relative = abs(finding.relative)
+        relative = abs(relative)
         if self.spec.family == "gauge":
             shift = relative * expected.deviation
-            moved = expected.mean + math.copysign(shift, finding.excess)
+            moved = expected.mean + math.copysign(shift, excess)
             if abs(self._natural(moved) - self._natural(expected.mean)) < self.spec.least:
                 return False
             if self.spec.scale == "log":
                 return shift >= math.log1p(tuning.minimum_relative_effect)
             return shift >= tuning.minimum_level_effect * abs(expected.mean)
         return (
-            abs(finding.excess) >= tuning.minimum_count_effect
+            abs(excess) >= tuning.minimum_count_effect
             and relative >= tuning.minimum_relative_effect
         )
 

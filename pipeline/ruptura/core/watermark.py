@@ -19,6 +19,9 @@ _END: Final = 2.3e11
 """No event time is later: the year 9258."""
 
 
+_SKEW_SECONDS = 300.0  # how far a record's own time is believed to be ahead of the passing time
+
+
 class Source(msgspec.Struct):
     """One topic's part of a partition.
 
@@ -95,6 +98,13 @@ class Watermark:
         """Let time pass for one source; tell whether buckets may now close."""
         source = self.sources[tick.topic]
         source.heard = True
+        # Records carry their producers' clocks; one that is wrong must not hold up the others.
+        limit = tick.now + _SKEW_SECONDS
+        source.last_at = min(source.last_at, limit)
+        source.newest_at = min(source.newest_at, limit)
+        source.told_at = min(source.told_at, limit)
+        if source.mark_at < math.inf:
+            source.mark_at = min(source.mark_at, limit)
         source.told_at = max(source.told_at, tick.now)
         if source.newest > -math.inf:
             clock = source.newest + max(0.0, tick.now - source.newest_at)

@@ -69,6 +69,8 @@ class Seen(msgspec.Struct, array_like=True):
             seconds: How long an event is remembered, at least.
             most: How many are remembered, at most.
         """
+        if not most or not seconds:
+            return False
         if clock - self.turned >= seconds:
             self.older, self.recent, self.turned = self.recent, set(), clock
         if event in self.recent or event in self.older:

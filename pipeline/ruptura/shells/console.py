@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -95,9 +96,18 @@ def counting(verb: str) -> Iterator[Progress]:
 
 
 @contextmanager
-def measuring(verb: str, total: int) -> Iterator[Callable[[int, float], None]]:
-    """Show how far a run over a known number of records has come, as `counting` does."""
-    console = Console(stderr=True)
+def measuring(
+    verb: str, total: int, console: Console | None = None
+) -> Iterator[Callable[[int, float], None]]:
+    """Show how far a run over a known number of records has come.
+
+    Args:
+        verb: What is done.
+        total: How many records there are.
+        console: The terminal that gets other lines meanwhile, which the bar makes room for;
+            stderr if None.
+    """
+    console = console or Console(stderr=True)
     with RichProgress(
         TextColumn(verb),
         BarColumn(),
@@ -124,5 +134,7 @@ def measuring(verb: str, total: int) -> Iterator[Callable[[int, float], None]]:
 
 
 def utc(moment: float) -> str:
-    """Write a time, in seconds since the Unix epoch, for people."""
+    """Write a time, in seconds since the Unix epoch, for people; nothing where there is none."""
+    if not math.isfinite(moment):
+        return ""
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%MZ")

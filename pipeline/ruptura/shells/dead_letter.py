@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import sys
 from base64 import b64encode
 from typing import Final
 
 from ruptura.core.document import DeadLetter
 from ruptura.core.event import Rejection
 
-MAX_BYTES: Final = 640 * 1024
-"""Most bytes of a record that a dead letter holds. In base64 they are a third more, and brokers
-and producers take 1 MB by default; a larger one would stop the worker again and again."""
+MODEST_BYTES: Final = 640 * 1024
+"""So many bytes of a record, in Base64 a third more, fit into any topic: brokers take 1 MB by
+default. The topic that `ruptura topics create` makes takes what any record may hold."""
 
 
-def dead_letter(rejection: Rejection) -> DeadLetter:
+def dead_letter(rejection: Rejection, most_bytes: int | None = None) -> DeadLetter:
     """Return the document for the dead-letter topic.
 
-    What exceeds `MAX_BYTES` is cut off, and the text says so.
+    Args:
+        rejection: The record and why it was refused.
+        most_bytes: What exceeds it is cut off, and the text says so; None keeps the record whole.
     """
     record = rejection.record
-    left = MAX_BYTES - len(record.key or b"")
+    most = most_bytes if most_bytes is not None else sys.maxsize
+    left = most - len(record.key or b"")
     headers = []
     for name, content in record.headers:
         left -= len(name) + len(content)
@@ -28,7 +32,7 @@ def dead_letter(rejection: Rejection) -> DeadLetter:
     value = None if record.value is None else record.value[: max(0, left)]
     text = rejection.text
     if len(headers) < len(record.headers) or value != record.value:
-        text += f"; cut to {MAX_BYTES} bytes, whole at its source"
+        text += f"; cut to {most} bytes, whole at its source"
     return DeadLetter(
         topic=record.topic,
         partition=record.partition,
@@ -36,7 +40,7 @@ def dead_letter(rejection: Rejection) -> DeadLetter:
         timestamp=record.timestamp,
         reason=rejection.reason,
         text=text,
-        key=_base64(None if record.key is None else record.key[:MAX_BYTES]),
+        key=_base64(None if record.key is None else record.key[:most]),
         value=_base64(value),
         headers=headers,
     )

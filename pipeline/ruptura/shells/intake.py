@@ -15,6 +15,9 @@ Verdict = Literal["take", "skip", "seek"]
 STALL_SECONDS = 5.0
 """A partition that has records, and yields none for so long, is read again."""
 
+AGAIN_SECONDS = 60.0
+"""So often, if that led to nothing."""
+
 
 class Intake(msgspec.Struct):
     """The offsets of one topic partition.
@@ -79,8 +82,9 @@ class Intake(msgspec.Struct):
         if position < end or self.stalled_on != self.following:
             self.stalled_on, self.stalled_at, self.asked = self.following, now, False
         elif now - self.stalled_at >= STALL_SECONDS:
-            if not self.asked:
+            if self.asked:
+                self.hollow = end
+            if not self.asked or now - self.stalled_at >= AGAIN_SECONDS:
                 self.asked, self.stalled_at = True, now
                 return "seek"
-            self.hollow = end
         return "wait"

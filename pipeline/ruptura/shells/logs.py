@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from typing import Literal
 
 import structlog
@@ -32,6 +33,8 @@ def configure(level: str, style: Literal["json", "console"]) -> None:
         else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
     )
     handler = logging.StreamHandler(sys.stderr)
+    if level != "debug":
+        handler.addFilter(_Rationed())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -56,6 +59,28 @@ def hush() -> None:
     """Silence the libraries: what ends the process is said, and they would say it ten times."""
     for chatty in _CHATTY:
         logging.getLogger(chatty).setLevel(_SILENT)
+
+
+class _Rationed(logging.Filter):
+    """Lets a library say the same thing once in ten seconds.
+
+    Without a broker, aiokafka says that it has none thirty times a second.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ration = Ration(seconds=10.0)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether a record may be written; note how many were not."""
+        if record.name.partition(".")[0] not in _CHATTY:
+            return True
+        # Before its arguments are put in, so that they do not make it another.
+        said = f"{record.name}: {record.msg}"
+        spoken = self._ration.add(said, 1, time.monotonic())
+        if spoken is not None and spoken[1] > 1:
+            record.msg = f"{record.msg} (and {spoken[1] - 1} times more before)"
+        return spoken is not None
 
 
 class Ration:

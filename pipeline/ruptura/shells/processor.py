@@ -13,24 +13,26 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable
-from typing import Any, cast
+from typing import Any
 
 import faust
 import msgspec
 import structlog
+from aiokafka.errors import MessageSizeTooLargeError
+from faust.exceptions import ProducerSendError
 from faust.types import TP
 
 from ruptura.assembly import build_engine, input_topics
 from ruptura.core.effects import Effects
+from ruptura.core.event import Rejection
 from ruptura.core.record import Record, Tick
 from ruptura.settings import Settings
 from ruptura.shells import logs
 from ruptura.shells.checkpoint import Checkpoints
-from ruptura.shells.dead_letter import dead_letter
+from ruptura.shells.dead_letter import MODEST_BYTES, dead_letter
 from ruptura.shells.health import Pulse
-from ruptura.shells.intake import Intake
 from ruptura.shells.metrics import Metrics
-from ruptura.shells.transport import Consumer
+from ruptura.shells.sources import Sources
 
 RAW: dict[str, Any] = {
     "key_type": bytes,
@@ -44,7 +46,7 @@ RAW: dict[str, Any] = {
 _PAUSE_SECONDS = 0.02  # between steps: how long a record waits for company
 _MOST_WAITING = 20_000  # records; then the agents wait, and Faust stops fetching
 _MOST_AT_ONCE = 1_000  # records in a step, so that it blocks the event loop for some 10 ms
-_MARGIN_SECONDS = 0.5  # how far the broker's clock may differ from ours before a tick lies
+_PORTION_BUCKETS = 10  # of time that passes in one step
 _CHECKPOINT_SHARE = 0.1  # of the time; with large states checkpoints come less often
 
 _encoder = msgspec.json.Encoder()
@@ -72,18 +74,20 @@ class Processor:
         self._pulse = pulse
         self._engine = build_engine(settings)
         self._checkpoints = Checkpoints(self._engine)
-        self._inputs = frozenset(input_topics(settings))
-        self._intakes: dict[TP, Intake] = {}
-        self._restored: set[int] = set()
+        self._sources = Sources(
+            app, input_topics(settings), self._engine, self._checkpoints, table, self._drop
+        )
         self._waiting: list[Record] = []
         self._published: list[Awaitable[object]] = []
         self._alerts = app.topic(settings.topics.alerts, **RAW)
         self._dead_letters = app.topic(settings.topics.dead_letter, **RAW)
         self._changelog = app.topic(table.changelog_topic_name, **RAW)
         self._misrouted = logs.Ration()
-        self._adopting = asyncio.Lock()
         self._busy = asyncio.Lock()
         self._next_tick = 0.0
+        self._ticked: dict[TP, float] = {}  # up to when time has passed, in this process
+        self._portion = float(_PORTION_BUCKETS * settings.window.bucket_seconds)
+        self._longest = float(settings.window.expire_seconds)
         self._failed = False
         self._records = 0
         self.has_finished = False
@@ -91,24 +95,7 @@ class Processor:
     @property
     def is_ready(self) -> bool:
         """Whether partitions are assigned and the state of all of them is restored."""
-        if not self._is_settled():
-            return False
-        held = self._held()
-        return bool(held) and held <= self._intakes.keys()
-
-    @property
-    def _consumer(self) -> Consumer:
-        return cast(Consumer, self._app.consumer)
-
-    def _is_settled(self) -> bool:
-        app = self._app
-        tables = cast(Any, app.tables)  # Faust's interface leaves `recovery` out
-        return bool(
-            not app.should_stop
-            and not app.rebalancing
-            and tables.recovery.completed.is_set()
-            and tables.actives_ready
-        )
+        return self._sources.are_ready
 
     # In: from the agents to the waiting records.
 
@@ -122,7 +109,8 @@ class Processor:
 
     async def _receive(self, message: Any) -> None:
         tp = TP(message.topic, message.partition)
-        intake = self._intakes.get(tp) or await self._adopt(tp)
+        sources = self._sources
+        intake = sources.intakes.get(tp) or await sources.adopt(tp)
         if intake is None:
             return  # of a partition that was taken from us; nothing of it was committed
         verdict = intake.judge(message.offset)
@@ -131,72 +119,7 @@ class Processor:
             while len(self._waiting) >= _MOST_WAITING:
                 await asyncio.sleep(_PAUSE_SECONDS)
         elif verdict == "seek":
-            await self._seek(tp, intake, f"offset {message.offset} came instead")
-
-    async def _seek(self, tp: TP, intake: Intake, reason: str) -> None:
-        _log.info(
-            "reading again",
-            topic=tp.topic,
-            partition=tp.partition,
-            offset=intake.following,
-            reason=reason,
-        )
-        await self._consumer.seek(tp, intake.following)
-
-    async def _adopt(self, tp: TP) -> Intake | None:
-        """Start on the partitions that we were given, if this one is among them."""
-        async with self._adopting:
-            while not self._is_settled():
-                if self._app.should_stop:
-                    return None
-                await asyncio.sleep(_PAUSE_SECONDS)
-            held = self._held()
-            if tp in held and tp not in self._intakes:
-                # All in one go: every question to Faust's consumer thread waits for a fetch.
-                await self._adopt_all([tp for tp in held if tp not in self._intakes])
-            return self._intakes.get(tp)
-
-    def _held(self) -> set[TP]:
-        return {tp for tp in self._consumer.assignment() if tp.topic in self._inputs}
-
-    async def _adopt_all(self, fresh: list[TP]) -> None:
-        """Restore the state of partitions, and know where their records go on."""
-        consumer = self._consumer
-        generation = self._app.consumer_generation_id
-        earliest = await consumer.earliest_offsets(*fresh)
-        ends = await consumer.highwaters(*fresh)
-        if not self._is_settled() or generation != self._app.consumer_generation_id:
-            return
-        for partition in sorted({tp.partition for tp in fresh} - self._restored):
-            self._restore(partition, [(tp, ends.get(tp) or 0) for tp in fresh])
-        for tp in fresh:
-            committed = consumer.committed(tp)
-            position = self._engine.position(tp.topic, tp.partition)
-            if committed is not None and committed > (ends.get(tp) or 0):
-                committed = None  # the topic was made anew
-            start = max(committed or 0 if position is None else position, earliest.get(tp) or 0)
-            self._intakes[tp] = Intake(start)
-            if committed is None or start < committed:
-                await consumer.seek(tp, start)
-        self._pulse.partitions = len(self._intakes)
-
-    def _restore(self, partition: int, ends: list[tuple[TP, int]]) -> None:
-        services, refused = self._checkpoints.restore(partition, dict(self._table.data))
-        _log.info("partition adopted", partition=partition, services=services, refused=refused)
-        for tp, end in ends:
-            position = self._engine.position(tp.topic, partition)
-            if tp.partition == partition and position is not None and position > end:
-                # Records of a topic that was made anew would be taken for old ones, and skipped.
-                _log.warning(
-                    "state dropped: it reflects more records than the topic holds",
-                    topic=tp.topic,
-                    partition=partition,
-                    position=position,
-                    end=end,
-                )
-                self._drop(partition)
-                break
-        self._restored.add(partition)
+            await sources.read_again(tp, intake, f"offset {message.offset} came instead")
 
     async def revoke(self, revoked: set[TP]) -> None:
         """Drop what belongs to partitions that another worker may own now.
@@ -204,16 +127,13 @@ class Processor:
         What is not saved yet is not saved now: this worker may have been declared dead, and
         another one may be ahead of it. The next owner goes on from the last checkpoint.
         """
-        for tp in [tp for tp in revoked if tp in self._intakes]:
-            del self._intakes[tp]
+        for tp in revoked:
+            self._ticked.pop(tp, None)
             self._metrics.forget_source(tp.topic, tp.partition)
-        for partition in {tp.partition for tp in revoked}:
-            self._drop(partition)
-        self._pulse.partitions = len(self._intakes)
+        self._sources.revoke(revoked)
         self._pulse.feel("assignment")
 
     def _drop(self, partition: int) -> None:
-        self._restored.discard(partition)
         self._checkpoints.forget(partition)
         self._metrics.forget(self._engine.forget(partition))
         self._waiting = [record for record in self._waiting if record.partition != partition]
@@ -226,7 +146,7 @@ class Processor:
         try:
             while not self._app.should_stop:
                 self._pulse.feel("step")
-                if self._is_settled():
+                if self._sources.are_settled:
                     self._pulse.feel("assignment")
                     async with self._busy:
                         await self._step()
@@ -278,37 +198,42 @@ class Processor:
             self._metrics.apply(effects)
             await self._publish(effects)
         if not self._waiting:
-            ticks = await self._ticks()
-            if ticks and not self._waiting:  # a tick promises that nothing waits
-                effects = self._engine.step(ticks)
-                self._metrics.apply(effects)
-                await self._publish(effects)
+            await self._let_time_pass()
 
-    async def _ticks(self) -> list[Tick]:
-        """Promise, of each partition that was read to its end, that nothing more has come."""
+    async def _let_time_pass(self) -> None:
+        """Promise, of each partition that was read to its end, that nothing more has come.
+
+        Long times, as after a restart, pass in portions: to close all their buckets in one step
+        would hold up the event loop.
+        """
         now = time.monotonic()
-        if now < self._next_tick or not self._is_settled():
-            return []
+        if now < self._next_tick or not self._sources.are_settled:
+            return
         self._next_tick = now + self._settings.tick_seconds
         self._metrics.observe_lag(time.time())
-        consumer = self._consumer
-        held = self._held()
-        newest = float("inf") if not held else 0.0
-        ticks: list[Tick] = []
-        for tp in held:
-            intake = self._intakes.get(tp) or await self._adopt(tp)
-            heard = consumer.end(tp)
-            if intake is None or heard is None:
-                continue
-            answered_at, end = heard
-            newest = max(newest, answered_at)
-            if intake.is_at(end):
-                ticks.append(Tick(tp.topic, tp.partition, answered_at - _MARGIN_SECONDS))
-            elif intake.look(end, await consumer.position(tp) or 0, now) == "seek":
-                await self._seek(tp, intake, f"nothing came, and the end is {end}")
-        if time.time() - newest < self._settings.tick_seconds + 5.0:
+        promises, is_alive = await self._sources.promises()
+        self._pulse.partitions = len(self._sources.intakes)
+        if is_alive:
             self._pulse.feel("fetch")
-        return [tick for tick in ticks if TP(tick.topic, tick.partition) in self._intakes]
+        if self._waiting or not promises:
+            return
+        latest = max(promises.values())
+        ago = latest - self._longest
+        moment = min(self._ticked.get(tp, ago) for tp in promises)
+        while moment < latest:
+            moment = min(moment + self._portion, latest)
+            effects = self._engine.step(
+                [
+                    Tick(tp.topic, tp.partition, min(moment, promise))
+                    for tp, promise in promises.items()
+                    if tp in self._sources.intakes and moment > self._ticked.get(tp, ago)
+                ]
+            )
+            self._metrics.apply(effects)
+            await self._publish(effects)
+            self._pulse.feel("step")
+            await asyncio.sleep(0.0)
+        self._ticked.update((tp, at) for tp, at in promises.items() if tp in self._sources.intakes)
 
     # Out: documents and checkpoints.
 
@@ -327,9 +252,7 @@ class Processor:
                 sequence=alert.sequence,
             )
         for rejection in effects.rejections:
-            document = _encoder.encode(dead_letter(rejection))
-            sent = await self._send(self._dead_letters, rejection.record.key, document)
-            sent.add_done_callback(self._count_dead_letter)
+            self._published.append(asyncio.ensure_future(self._bury(rejection)))
         for service, count in effects.misrouted.items():
             spoken = self._misrouted.add(service, count, time.monotonic())
             if spoken is not None:
@@ -339,14 +262,22 @@ class Processor:
                     records=spoken[1],
                 )
 
-    def _count_dead_letter(self, sent: asyncio.Future[object]) -> None:
-        if not sent.cancelled() and sent.exception() is None:
-            self._metrics.dead_lettered(1)
+    async def _bury(self, rejection: Rejection) -> None:
+        """Publish a dead letter, cut if the topic does not take it whole, and wait for it."""
+        key = rejection.record.key
+        try:
+            document = _encoder.encode(dead_letter(rejection))
+            await (await self._dead_letters.send(key=key, value=document, force=True))
+        except (MessageSizeTooLargeError, ProducerSendError) as error:
+            # Otherwise one record would end the worker, and the next one, and the next.
+            if not isinstance(error.__cause__ or error, MessageSizeTooLargeError):
+                raise
+            document = _encoder.encode(dead_letter(rejection, MODEST_BYTES))
+            await (await self._dead_letters.send(key=None, value=document, force=True))
+        self._metrics.dead_lettered(1)
 
-    async def _send(self, topic: Any, key: bytes | None, value: bytes) -> asyncio.Future[object]:
-        future: asyncio.Future[object] = await topic.send(key=key, value=value, force=True)
-        self._published.append(future)
-        return future
+    async def _send(self, topic: Any, key: bytes | None, value: bytes) -> None:
+        self._published.append(await topic.send(key=key, value=value, force=True))
 
     async def _timed_checkpoint(self) -> float:
         """Take a checkpoint; return when the next one is due, as monotonic time."""
@@ -358,26 +289,15 @@ class Processor:
 
     async def _checkpoint(self) -> None:
         """Make documents and state safe, then commit the positions that they reflect."""
-        if self._published or self._checkpoints.is_due() or self._moved():
-            positions = self._positions()
+        if self._published or self._checkpoints.is_due() or self._sources.have_moved():
+            positions = self._sources.positions()
             taken = self._checkpoints.take()
             published, self._published = self._published, []
             await asyncio.gather(*published)
             size = await taken.write(self._write)
-            await self._consumer.commit_positions(positions)
+            await self._sources.consumer.commit_positions(positions)
             _log.debug("checkpoint", services=taken.services, bytes=size)
         self._pulse.feel("checkpoint")
-
-    def _positions(self) -> dict[TP, int]:
-        return {
-            tp: position
-            for tp in self._intakes
-            if (position := self._engine.position(tp.topic, tp.partition)) is not None
-        }
-
-    def _moved(self) -> bool:
-        consumer = self._consumer
-        return any(at > (consumer.committed(tp) or 0) for tp, at in self._positions().items())
 
     async def _write(self, partition: int, key: bytes, value: bytes | None) -> Awaitable[object]:
         if value is None:

@@ -11,14 +11,19 @@ import io
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Literal, cast
+from typing import Annotated, BinaryIO, Literal, cast
 
 import msgspec
 import zstandard
+from msgspec import Meta
 
 from ruptura.core.record import Record
 
 _CHUNK_BYTES = 1 << 20
+
+
+Moment = Annotated[int, Meta(ge=-1, le=9_000_000_000_000)]
+"""Milliseconds since the Unix epoch; -1 for a record without a time, as kcat writes it."""
 
 
 class Envelope(msgspec.Struct, gc=False, omit_defaults=True):
@@ -33,7 +38,7 @@ class Envelope(msgspec.Struct, gc=False, omit_defaults=True):
     partition: int
     offset: int
     tstype: str = "unknown"
-    ts: int = 0
+    ts: Moment = 0
     headers: list[str | None] | None = None
     key: str | None = None
     payload: str | None = None
@@ -48,7 +53,7 @@ class Position(msgspec.Struct, gc=False):
     topic: str
     partition: int
     offset: int
-    ts: int = 0
+    ts: Moment = 0
 
 
 class RecordingError(Exception):

@@ -79,9 +79,15 @@ class Report:
         if self._metrics_port is not None:
             registry = CollectorRegistry()
             self._metrics = Metrics(registry, self._max_channels)
-            server, thread = start_http_server(
-                self._metrics_port, addr="127.0.0.1", registry=registry
-            )
+            try:
+                server, thread = start_http_server(
+                    self._metrics_port, addr="127.0.0.1", registry=registry
+                )
+            except OSError as error:
+                self._stack.close()
+                raise OSError(
+                    error.errno, error.strerror, f"port {self._metrics_port} of 127.0.0.1"
+                ) from None
             self._stack.callback(_close, server, thread)
             self.metrics_url = f"http://127.0.0.1:{server.server_port}/metrics"
         return self

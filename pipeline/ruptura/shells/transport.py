@@ -62,13 +62,6 @@ class Consumer(driver.Consumer):
         thread.fetch_max_wait_ms = self.fetch_max_wait_ms
         return thread
 
-    def on_buffer_full(self, tp: TP) -> None:
-        """Let full queues block the fetcher, which is told nothing.
-
-        Faust would stop asking for the partition, and the question that it then asks, of the
-        others, takes a second if they are empty.
-        """
-
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Leave it to our health: Faust's watch compares wall-clock with monotonic times."""
 
