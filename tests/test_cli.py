@@ -153,3 +153,41 @@ def test_every_command_tells_what_it_does() -> None:
     for name in ("replay", "import", "worker", "topics", "publish", "record", "demo", "config"):
         assert name in commands
         assert runner.invoke(cli, [name, "--help"]).exit_code == 0
+
+
+def test_what_is_read_is_never_written_over(silenced: Path, tmp_path: Path) -> None:
+    before = silenced.read_bytes()
+    for option in ("--alerts", "--series"):
+        done = CliRunner().invoke(cli, ["replay", str(silenced), option, str(silenced)])
+        assert done.exit_code == 2, option
+    same = str(tmp_path / "out")
+    done = CliRunner().invoke(cli, ["replay", str(silenced), "--alerts", same, "--series", same])
+    assert done.exit_code == 2
+    assert silenced.read_bytes() == before
+
+
+def test_a_recording_without_records_is_one_line(tmp_path: Path) -> None:
+    empty = tmp_path / "empty.jsonl"
+    empty.touch()
+    done = _ruptura("replay", empty)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr.decode() == f"ruptura: {empty}: no records\n"
+
+
+def test_a_time_out_of_all_bounds_is_one_line_with_its_place(tmp_path: Path) -> None:
+    odd = tmp_path / "odd.jsonl"
+    odd.write_text('{"topic":"t","partition":0,"offset":0,"ts":1700000000000000}\n')
+    done = _ruptura("replay", odd)
+    assert done.returncode == 1
+    assert done.stderr.decode().startswith(f"ruptura: {odd}:1: ")
+    assert len(done.stderr.decode().splitlines()) == 1
+
+
+def test_an_import_without_a_usable_row_fails(root: Path, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text("timestamp,kind,title,township\nnever,EMS,A,B\n")
+    mapping = root / "deploy" / "mappings" / "montgomery-911.toml"
+    out = tmp_path / "out.jsonl"
+    done = CliRunner().invoke(cli, ["import", "-m", str(mapping), str(rows), "-o", str(out)])
+    assert done.exit_code == 1
+    assert "rows.csv:2: bad_time" in done.output

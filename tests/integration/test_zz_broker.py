@@ -19,13 +19,16 @@ def test_b(kafka_cache,tmp_path):
             time.sleep(6); k.start(); print("down",time.monotonic()-t)
             ruptura(s,"publish",str(two),"--speed","max")
             try:
+                print([l for l in w.get("/metrics")[1].splitlines() if "late" in l or "duplic" in l])
                 for i in range(20):
                     time.sleep(1); print(i, w.counter("ruptura_events_consumed_total"), w.get("/readyz")[0], w.get("/healthz")[1])
                     if w.process.poll() is not None: break
                     if exp.alerts.keys() <= exp.comparable(alerts_on(s)).keys(): break
-                print("survived", time.monotonic()-t, w.process.poll()); w.stop()
+                print([l for l in w.get("/metrics")[1].splitlines() if "late" in l or "duplic" in l]); print("survived", time.monotonic()-t, w.process.poll()); w.stop()
             except AssertionError as e:
                 print("ENDED",w.process.poll(), time.monotonic()-t)
             for l in w.lines: print(l["timestamp"][14:], l["level"], l["logger"], l["event"][:250], l.get("error",""),{k:v for k,v in l.items() if k in("offset","partition","topic","records")})
+        for d in alerts_on(s)[:20]: d=json.loads(d); print("ALERT",d["service"],d["kind"],d["status"],d["sequence"],d["started_at"],d["updated_at"])
+        for d in in_order(exp.alerts): d=json.loads(d); print("EXP",d["service"],d["kind"],d["status"],d["sequence"],d["started_at"],d["updated_at"])
         f=exp.comparable(alerts_on(s)); print("missing",len(exp.alerts.keys()-f.keys()),"extra",len(f.keys()-exp.alerts.keys()), "diff",[k for k in f if k in exp.alerts and f[k]!=exp.alerts[k]])
         print(in_order(exp.comparable(alerts_on(s)))==in_order(exp.alerts))

@@ -47,6 +47,7 @@ _PAUSE_SECONDS = 0.02  # between steps: how long a record waits for company
 _MOST_WAITING = 20_000  # records; then the agents wait, and Faust stops fetching
 _MOST_AT_ONCE = 1_000  # records in a step, so that it blocks the event loop for some 10 ms
 _PORTION_BUCKETS = 10  # of time that passes in one step
+_LONGEST_PAUSE_SECONDS = 10.0  # between checkpoints, after one that took long
 _CHECKPOINT_SHARE = 0.1  # of the time; with large states checkpoints come less often
 
 _encoder = msgspec.json.Encoder()
@@ -284,7 +285,7 @@ class Processor:
         started = time.monotonic()
         await self._checkpoint()
         ended = time.monotonic()
-        pause = (ended - started) * (1.0 / _CHECKPOINT_SHARE - 1.0)
+        pause = min((ended - started) * (1.0 / _CHECKPOINT_SHARE - 1.0), _LONGEST_PAUSE_SECONDS)
         return max(started + self._settings.checkpoint_seconds, ended + pause)
 
     async def _checkpoint(self) -> None:

@@ -29,7 +29,7 @@ _NEXT = """\
 next       ruptura replay RECORDING...    the same engine on your recordings, from a file
            ruptura import --help          recordings from exports of your ticket system
            ruptura topics create          then `ruptura worker`, on your own Kafka
-           ruptura config show            every setting, with its default and unit"""
+           ruptura config example         every setting, with its default and unit"""
 
 
 class View(Protocol):
