@@ -10,6 +10,9 @@ from time import sleep
 import pytest
 
 from ruptura.settings import Settings
+from ruptura.shells import topics
+from tests.integration.conftest import settings_for
+from tests.integration.kafka_server import KafkaServer
 from tests.integration.workers import (
     END,
     Outcome,
@@ -139,3 +142,26 @@ def test_two_workers_share_the_partitions_and_one_may_leave(
         assert one.counter("ruptura_worker_partitions") == 8
         one.stop()
     assert_undisturbed(settings, expected)
+
+
+def test_a_crash_of_the_broker_in_midstream_changes_nothing(
+    kafka_cache: Path, tmp_path: Path
+) -> None:
+    with KafkaServer(kafka_cache, tmp_path / "kafka") as broker:
+        settings = tuned(settings_for(broker.bootstrap_servers, "crash"))
+        assert topics.create(settings).ok
+        told = scenario()
+        middle = len(told) // 2
+        first = write_recording(tmp_path / "1.jsonl", told[:middle], settings)
+        second = write_recording(tmp_path / "2.jsonl", told[middle:], settings)
+        expected = replayed([first, second], settings)
+        ruptura(settings, "publish", str(first), "--speed", "max")
+        with worker(settings, tmp_path / "worker.log") as running:
+            running.wait_consumed(4_000)
+            broker.kill()
+            broker.start()
+            ruptura(settings, "publish", str(second), "--speed", "max")
+            wait_for_alerts(running, settings, expected)
+            assert running.counter("ruptura_events_late_total") == 0
+            running.stop()
+        assert_undisturbed(settings, expected)

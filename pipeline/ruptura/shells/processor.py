@@ -46,7 +46,6 @@ RAW: dict[str, Any] = {
 _PAUSE_SECONDS = 0.02  # between steps: how long a record waits for company
 _MOST_WAITING = 20_000  # records; then the agents wait, and Faust stops fetching
 _MOST_AT_ONCE = 1_000  # records in a step, so that it blocks the event loop for some 10 ms
-_PORTION_BUCKETS = 10  # of time that passes in one step
 _LONGEST_PAUSE_SECONDS = 10.0  # between checkpoints, after one that took long
 _CHECKPOINT_SHARE = 0.1  # of the time; with large states checkpoints come less often
 
@@ -86,9 +85,6 @@ class Processor:
         self._misrouted = logs.Ration()
         self._busy = asyncio.Lock()
         self._next_tick = 0.0
-        self._ticked: dict[TP, float] = {}  # up to when time has passed, in this process
-        self._portion = float(_PORTION_BUCKETS * settings.window.bucket_seconds)
-        self._longest = float(settings.window.expire_seconds)
         self._failed = False
         self._records = 0
         self.has_finished = False
@@ -129,7 +125,6 @@ class Processor:
         another one may be ahead of it. The next owner goes on from the last checkpoint.
         """
         for tp in revoked:
-            self._ticked.pop(tp, None)
             self._metrics.forget_source(tp.topic, tp.partition)
         self._sources.revoke(revoked)
         self._pulse.feel("assignment")
@@ -202,11 +197,7 @@ class Processor:
             await self._let_time_pass()
 
     async def _let_time_pass(self) -> None:
-        """Promise, of each partition that was read to its end, that nothing more has come.
-
-        Long times, as after a restart, pass in portions: to close all their buckets in one step
-        would hold up the event loop.
-        """
+        """Promise, of each partition that was read to its end, that nothing more has come."""
         now = time.monotonic()
         if now < self._next_tick or not self._sources.are_settled:
             return
@@ -216,25 +207,16 @@ class Processor:
         self._pulse.partitions = len(self._sources.intakes)
         if is_alive:
             self._pulse.feel("fetch")
-        if self._waiting or not promises:
-            return
-        latest = max(promises.values())
-        ago = latest - self._longest
-        moment = min(self._ticked.get(tp, ago) for tp in promises)
-        while moment < latest:
-            moment = min(moment + self._portion, latest)
+        if not self._waiting:
             effects = self._engine.step(
                 [
-                    Tick(tp.topic, tp.partition, min(moment, promise))
+                    Tick(tp.topic, tp.partition, promise)
                     for tp, promise in promises.items()
-                    if tp in self._sources.intakes and moment > self._ticked.get(tp, ago)
+                    if tp in self._sources.intakes
                 ]
             )
             self._metrics.apply(effects)
             await self._publish(effects)
-            self._pulse.feel("step")
-            await asyncio.sleep(0.0)
-        self._ticked.update((tp, at) for tp, at in promises.items() if tp in self._sources.intakes)
 
     # Out: documents and checkpoints.
 

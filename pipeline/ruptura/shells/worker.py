@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -177,10 +177,7 @@ def run_worker(settings: Settings) -> int:
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)  # until Faust's own handlers are there
-    try:
-        code = _run(settings)
-    except SystemExit:
-        code = 0
+    code = _run(settings)
     if code == 0:
         _log.info("worker stopped")
     return code
@@ -205,7 +202,11 @@ def _run(settings: Settings) -> int:
 
 
 def _leave(_number: int, _frame: Any) -> NoReturn:
-    sys.exit(0)
+    # Nothing has been read yet. An exception would be raised wherever the signal has struck, and
+    # may be lost there.
+    with contextlib.suppress(RuntimeError):  # the log may be what it has struck
+        _log.info("worker stopped")
+    os._exit(0)
 
 
 def _execute(worker: Worker, stop_seconds: float) -> int:
