@@ -138,6 +138,7 @@ class Watch:
             phase: Where in the week it lies.
             tuning: What matters.
         """
+        value = float(value)  # a count that came back from a snapshot must be written alike
         family = self.spec.family
         logarithmic = family == "gauge" and self.spec.scale == "log"
         level = math.log(max(value, 0.0) + 1.0) if logarithmic else value
