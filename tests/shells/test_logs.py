@@ -68,6 +68,25 @@ def test_debug_shows_what_the_libraries_do(capsys: pytest.CaptureFixture[str]) -
     assert [line["event"] for line in lines(capsys)] == ["routine"]
 
 
+def test_a_library_that_repeats_itself_is_heard_once_and_we_every_time(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 100.0
+    monkeypatch.setattr("ruptura.shells.logs.time.monotonic", lambda: now)
+    logs.configure("info", "json")
+    for attempt in range(30):
+        logging.getLogger("aiokafka").error("no broker, attempt %d", attempt)
+        structlog.get_logger("ruptura.worker").info("alert", service=str(attempt))
+    now = 110.0
+    logging.getLogger("aiokafka").error("no broker, attempt %d", 30)
+    said = [str(line["event"]) for line in lines(capsys)]
+    assert [event for event in said if event != "alert"] == [
+        "no broker, attempt 0",
+        "no broker, attempt 30 (and 29 times more before)",
+    ]
+    assert said.count("alert") == 30
+
+
 def test_hushed_libraries_say_nothing_and_we_go_on(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("info", "json")
     logs.hush()

@@ -54,7 +54,10 @@ def combine(signals: Sequence[Signal], prior: float) -> Risk:
     """
     if not signals:
         return _calm(prior)
-    ranked = sorted(signals, key=lambda s: (-s.weight * evidence(s.probability), s.series))
+    ranked = sorted(
+        signals,
+        key=lambda s: (-s.weight * evidence(s.probability), s.series, s.kind, s.direction),
+    )
     calm = _calm(prior)
     causes = list(calm.causes)
     total = causes[0].contribution
