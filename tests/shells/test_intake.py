@@ -36,6 +36,7 @@ def test_a_jump_is_sought_back_from_once_and_what_was_under_way_is_skipped() -> 
 def test_a_jump_that_comes_again_is_the_broker_s_and_later_ones_are_believed() -> None:
     intake = Intake(0)
     assert [intake.judge(offset) for offset in (0, 3, 4)] == ["take", "seek", "skip"]
+    assert [intake.judge(offset) for offset in (3, 4, 3, 4)] == ["seek", "skip", "seek", "skip"]
     assert [intake.judge(offset) for offset in (3, 4, 9)] == ["take"] * 3
     assert intake.following == 10
     assert intake.jumps == 1

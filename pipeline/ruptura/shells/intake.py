@@ -19,12 +19,16 @@ AGAIN_SECONDS = 60.0
 """So often, if that led to nothing."""
 
 
+_MEETINGS = 4  # with one jump, before it is believed: Faust may clear its queues several times
+
+
 class Intake(msgspec.Struct):
     """The offsets of one topic partition.
 
     Attributes:
         following: Offset of the next record to take.
         sought: Offset at which a jump was met that was sought back from, -1 if none is open.
+        met: How often that jump was met.
         has_gaps: Whether the broker leaves offsets out (transactions, compaction); then a jump
             is nothing strange.
         jumps: How many jumps were met that had to be sought back from.
@@ -37,6 +41,7 @@ class Intake(msgspec.Struct):
 
     following: int
     sought: int = -1
+    met: int = 0
     has_gaps: bool = False
     jumps: int = 0
     hollow: int = -1
@@ -47,18 +52,21 @@ class Intake(msgspec.Struct):
     def judge(self, offset: int) -> Verdict:
         """Say what to do with a record.
 
-        A jump is first sought back from. If the record after the jump then comes again as the
+        A jump is sought back from. If the record after the jump comes again and again as the
         next one, the broker has nothing in between.
         """
         if offset < self.following:
             return "skip"
         if offset != self.following and not self.has_gaps:
             if self.sought < 0 or offset < self.sought:
-                self.sought = offset
+                self.sought, self.met = offset, 1
                 self.jumps += 1
                 return "seek"
             if offset > self.sought:
                 return "skip"  # fetched before the seek
+            self.met += 1
+            if self.met < _MEETINGS:
+                return "seek"  # what was sought may have been cleared once more
             self.has_gaps = True
         self.following = offset + 1
         self.sought = -1
