@@ -19,7 +19,10 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 
 from ruptura.core.event import Reason
 from ruptura.settings import Settings
-from tests.integration.kafka_server import free_ports
+from ruptura.shells import topics
+from tests.integration.conftest import settings_for
+from tests.integration.kafka_server import KafkaServer
+from tests.integration.publisher import publish
 from tests.integration.workers import (
     SERVICES,
     WorkerProcess,
@@ -30,7 +33,6 @@ from tests.integration.workers import (
     scenario,
     tuned,
     worker,
-    write_recording,
 )
 from tests.simulation.contact_centre import TICKETS, ticket
 
@@ -156,8 +158,7 @@ def test_counters_equal_what_was_sent_and_the_page_is_well_formed(
     doubled = [
         msgspec.structs.replace(record, offset=record.offset + 10_000_000) for record in told[-50:]
     ]
-    recording = write_recording(tmp_path / "in.jsonl", [*told, *doubled], tuning)
-    ruptura(tuning, "publish", str(recording), "--speed", "max")
+    publish(tuning, [*told, *doubled])
     misrouted = json.dumps(ticket(told[-1].timestamp, 77, service=SERVICES[0])).encode()
     with KafkaProducer(bootstrap_servers=tuning.kafka.bootstrap_servers) as producer:
         for _ in range(30):
@@ -181,7 +182,7 @@ def test_counters_equal_what_was_sent_and_the_page_is_well_formed(
         assert count("ruptura_events_rejected_total") == 0
         assert count("ruptura_buckets_closed_total") > 0
         assert count("ruptura_worker_beat_age_seconds", beat="step") < 30
-        assert count("ruptura_faust_events_total") >= total
+        assert count("ruptura_faust_batches_total") > 0
         for _, labels, _ in samples(page):
             assert set(labels) <= {
                 "topic", "partition", "service", "channel", "series", "kind", "severity", "reason",
@@ -199,9 +200,10 @@ def test_pages_say_how_it_is(tmp_path: Path, topic_settings: Settings) -> None:
     with WorkerProcess(tuned(topic_settings), tmp_path / "worker.log") as running:
         running.wait(lambda: running.get("/readyz")[0])
         first = running.get("/readyz")
-        assert first == (503, '{"status":"starting"}')
+        assert (first[0], json.loads(first[1])["status"]) == (503, "starting")
+        assert json.loads(first[1])["reasons"]
         running.wait_ready()
-        assert running.get("/readyz") == (200, '{"status":"ready"}')
+        assert running.get("/readyz") == (200, '{"status":"ready","reasons":[]}')
         assert running.get("/healthz") == (200, '{"status":"ok","reasons":[]}')
         running.stop()
     # A log is JSON, says what matters, and has nothing of the libraries.
@@ -218,7 +220,8 @@ health.LIMITS["step"] = (1.0, health.LIMITS["step"][1])
 async def hang(self):
     await self._sources.promises()
     if self._sources.intakes:
-        await asyncio.sleep(1e9)
+        async with self._stepping:
+            await asyncio.sleep(1e9)
 processor.Processor._step = hang
 """
 
@@ -240,7 +243,7 @@ def test_health_fails_when_the_loop_stands_still(tmp_path: Path, topic_settings:
 
 FAILS = """
 from ruptura.core.engine import Engine
-step, Engine.left = Engine.step, 3
+step, Engine.left = Engine.step, 2
 def fail(self, inputs):
     if any(hasattr(item, "value") for item in inputs):
         self.left -= 1
@@ -256,8 +259,7 @@ def test_an_error_in_the_loop_ends_the_process_in_one_line_and_commits_no_more(
 ) -> None:
     tuning = tuned(topic_settings)
     told = scenario()[:4000]
-    recording = write_recording(tmp_path / "in.jsonl", told, tuning)
-    ruptura(tuning, "publish", str(recording), "--speed", "max")
+    publish(tuning, told)
     with WorkerProcess(tuning, tmp_path / "worker.log", FAILS) as failing:
         assert failing.process.wait(60) == 1
     errors = [line for line in failing.lines if line["level"] not in {"info", "debug"}]
@@ -288,8 +290,7 @@ def test_it_stops_in_order_ten_times_in_a_row(
 ) -> None:
     """Each at another moment: while it starts, right after it is ready, in the middle of work."""
     tuning = tuned(topic_settings)
-    recording = write_recording(tmp_path / "in.jsonl", scenario()[:8000], tuning)
-    ruptura(tuning, "publish", str(recording), "--speed", "max")
+    publish(tuning, scenario()[:8000])
     taken = []
     for pause in (0.0, 1.0, 2.5, None, 0.3):
         with WorkerProcess(tuning, tmp_path / "worker.log") as running:
@@ -357,22 +358,49 @@ def test_a_port_in_use_is_one_line(tmp_path: Path, topic_settings: Settings) -> 
         )
 
 
-def test_an_absent_broker_is_waited_for_and_then_named_in_one_line(
-    tmp_path: Path, settings: Settings
+def test_a_worker_waits_for_its_broker_in_one_line_and_starts_by_itself(
+    kafka_cache: Path, tmp_path: Path
 ) -> None:
-    [port] = free_ports(1)
-    tuning = tuned(settings)
-    tuning = msgspec.structs.replace(
-        tuning,
-        kafka=msgspec.structs.replace(tuning.kafka, bootstrap_servers=f"127.0.0.1:{port}"),
-    )
-    impatient = "from ruptura.shells import preflight; preflight.PATIENCE_SECONDS = 2.0"
-    with WorkerProcess(tuning, tmp_path / "worker.log", impatient) as running:
-        assert running.process.wait(60) == 1
-    *waits, last = running.lines
-    assert last["event"] == "cannot start"
-    assert last["cause"].startswith(f"cannot reach Kafka at 127.0.0.1:{port}: ")
-    assert {line["event"] for line in waits} == {"waiting for Kafka"}
+    with KafkaServer(kafka_cache, tmp_path / "kafka") as broker:
+        tuning = tuned(settings_for(broker.bootstrap_servers, "waits"))
+        assert topics.create(tuning).ok
+        broker.kill()
+        with WorkerProcess(tuning, tmp_path / "worker.log") as running:
+            running.wait(lambda: running.get("/readyz")[0])
+            status, text = running.get("/readyz")
+            assert (status, json.loads(text)["reasons"]) == (503, ["Kafka does not answer"])
+            time.sleep(3.0)  # several tries
+            assert running.get("/healthz")[0] == 200
+            assert running.counter("ruptura_worker_kafka_reachable") == 0
+            [said] = running.lines
+            assert said["event"] == "waiting for Kafka"
+            assert said["cause"].startswith(f"cannot reach Kafka at {broker.bootstrap_servers}: ")
+            broker.start()
+            running.wait_ready()
+            running.stop()
+
+
+def test_a_worker_outlives_its_broker_s_absence_and_says_so(
+    kafka_cache: Path, tmp_path: Path
+) -> None:
+    with KafkaServer(kafka_cache, tmp_path / "kafka") as broker:
+        tuning = tuned(settings_for(broker.bootstrap_servers, "outlives"))
+        assert topics.create(tuning).ok
+        publish(tuning, scenario()[:2000])
+        with worker(tuning, tmp_path / "worker.log") as running:
+            running.wait(lambda: running.counter("ruptura_events_consumed_total") == 2000)
+            broker.kill()
+            running.wait(lambda: running.get("/readyz")[0] == 503)
+            running.wait(lambda: running.said("cannot reach Kafka; trying again"))
+            time.sleep(tuning.kafka.session_timeout_seconds + 2.0)
+            assert running.get("/healthz")[0] == 200, "it is not the worker's fault"
+            assert len(running.said("cannot reach Kafka; trying again")) == 1
+            broker.start()
+            running.wait_ready()
+            publish(tuning, scenario()[2000:4000])
+            running.wait(lambda: running.counter("ruptura_events_consumed_total") == 4000)
+            assert running.counter("ruptura_events_late_total") == 0
+            running.stop()
 
 
 def refusal(settings: Settings, folder: Path) -> str:

@@ -64,6 +64,8 @@ def test_text_of_the_environment_becomes_numbers_booleans_and_words() -> None:
             "RUPTURA_WORKER__WEB_PORT": "8080",
             "RUPTURA_WORKER__TICK_SECONDS": "0.5",
             "RUPTURA_WORKER__LOG_LEVEL": "debug",
+            "RUPTURA_WORKER__MAX_FETCHED_BYTES": "1048576",
+            "RUPTURA_WORKER__STANDBY_REPLICAS": "0",
         },
     )
 
@@ -72,6 +74,8 @@ def test_text_of_the_environment_becomes_numbers_booleans_and_words() -> None:
     assert settings.worker.web_port == 8080
     assert settings.worker.tick_seconds == 0.5
     assert settings.worker.log_level == "debug"
+    assert settings.worker.max_fetched_bytes == 1 << 20
+    assert settings.worker.standby_replicas == 0
 
 
 def test_an_empty_variable_counts_as_not_set() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable
 
 import msgspec
 import pytest
+from faust.types import TP
 
 from ruptura.core.effects import Effects, SeriesPoint
 from ruptura.core.engine import Engine
@@ -73,6 +74,75 @@ def restored(changelog: dict[bytes, bytes], part_bytes: int = PART_BYTES) -> Eng
     _, refused = Checkpoints(subject, part_bytes).restore(0, changelog)
     assert refused == 0
     return subject
+
+
+class Run:
+    """An engine that reads on, saves in portions, and dies now and then."""
+
+    def __init__(self, told: list[Record], part_bytes: int, chance: random.Random) -> None:
+        self._told = told
+        self._chance = chance
+        self._part_bytes = part_bytes
+        self.changelog: dict[bytes, bytes] = {}
+        self.engine = fresh()
+        self.checkpoints = Checkpoints(self.engine, part_bytes)
+        self.at = self.crashes = self.between = 0
+
+    @property
+    def is_over(self) -> bool:
+        return self.at >= len(self._told)
+
+    def read(self, most: int) -> None:
+        until = min(self.at + self._chance.randint(1, most), len(self._told))
+        feed(self.engine, self._told[self.at : until])
+        self.at = until
+
+    def draft(self) -> Checkpoint:
+        """A checkpoint, with steps of the engine between its portions."""
+        position = self.engine.position("ruptura.tickets", 0) or 0
+        draft = self.checkpoints.begin({TP("ruptura.tickets", 0): position})
+        while not draft.is_complete:
+            if self._chance.random() < 0.5 and not self.is_over:
+                self.read(40)
+                self.between += 1
+            draft.collect()
+        assert draft.positions == {TP("ruptura.tickets", 0): position}
+        return draft
+
+    def crash(self) -> None:
+        self.crashes += 1
+        self.engine = fresh()
+        self.checkpoints = Checkpoints(self.engine, self._part_bytes)
+        assert self.checkpoints.restore(0, self.changelog)[1] == 0
+        self.at = self.engine.position("ruptura.tickets", 0) or 0
+
+
+@pytest.mark.parametrize("part_bytes", [PART_BYTES, 500])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_crash_at_any_entry_of_a_checkpoint_in_portions_changes_nothing(
+    seed: int, part_bytes: int
+) -> None:
+    chance = random.Random(seed)
+    told = stream()
+    run = Run(told, part_bytes, chance)
+    while not run.is_over:
+        run.read(120)
+        if chance.random() < 0.6:
+            waves = run.draft().waves
+            for wave in waves:
+                chance.shuffle(wave)  # within a wave, entries arrive in any order
+            written = [entry for wave in waves for entry in wave]
+            is_cut = chance.random() < 0.4
+            apply(run.changelog, written[: chance.randint(0, len(written))] if is_cut else written)
+            if is_cut:
+                run.crash()
+        elif chance.random() < 0.3:
+            run.crash()
+    assert run.crashes
+    assert run.between, "no step came between two portions: nothing was tried"
+    undisturbed = fresh()
+    feed(undisturbed, told)
+    assert Outcome.of(run.engine) == Outcome.of(undisturbed)
 
 
 @pytest.mark.parametrize("part_bytes", [PART_BYTES, 500])
@@ -162,7 +232,10 @@ def test_the_clock_is_written_after_the_services_and_what_is_obsolete_last() -> 
     written: list[tuple[int, bytes]] = []
     open_: set[int] = set()
 
-    async def write(_partition: int, key: bytes, value: bytes | None) -> Awaitable[object]:
+    async def write(
+        _partition: int, key: bytes, value: bytes | None, epoch: int
+    ) -> Awaitable[object]:
+        assert epoch == 7
         number = len(written)
         written.append((number, key if value is not None else b"deleted " + key))
         open_.add(number)
@@ -173,7 +246,9 @@ def test_the_clock_is_written_after_the_services_and_what_is_obsolete_last() -> 
 
         return asyncio.ensure_future(acknowledge())
 
-    taken = checkpoints.take()
+    taken = checkpoints.begin(epochs={0: 7})
+    while not taken.is_complete:
+        taken.collect()
     size = asyncio.run(taken.write(write))
     assert size == sum(len(value or b"") for _, _, value in entries_of(taken))
     assert not open_, "all of it is acknowledged"
@@ -271,6 +346,8 @@ def test_state_of_other_settings_is_refused_as_a_whole() -> None:
         b"\x00rubbish",
         b"\x01",
         b"\x01\x92\x00\x05",
+        b"\x01\x92\x00\xcf" + (1 << 62).to_bytes(8, "big"),  # more parts than memory has keys for
+        b"\x01\x92\xff\x01",
         b"\x02abc",
         b"\x01\x93",
         b"\xff" * 9,
@@ -306,3 +383,79 @@ def test_a_frame_that_claims_to_be_huge_is_refused_unopened() -> None:
     # A Zstandard header with a content size of 2^62 bytes.
     changelog[b"0/service/brisa"] = b"\x00\x28\xb5\x2f\xfd\xe0" + (1 << 62).to_bytes(8, "little")
     assert Checkpoints(fresh()).restore(0, changelog) == (2, 1)
+
+
+def test_a_partition_that_is_taken_from_us_in_the_midst_is_not_written() -> None:
+    subject = fresh()
+    for partition in (0, 1):
+        subject.step([msgspec.structs.replace(r, partition=partition) for r in stream(0.5)])
+    checkpoints = Checkpoints(subject, part_bytes=400)
+    sources = {TP("ruptura.tickets", 0): 5, TP("ruptura.tickets", 1): 6}
+    draft = checkpoints.begin(sources, {0: 3, 1: 4})
+    for _ in range(len(SERVICES) + 1):  # all of the first, and one of the second
+        draft.collect()
+    checkpoints.forget(1)
+    draft.forget(1)
+    subject.forget(1)
+    assert draft.is_complete
+    assert draft.positions == {TP("ruptura.tickets", 0): 5}
+    written: list[tuple[int, int]] = []
+
+    async def write(
+        partition: int, _key: bytes, _value: bytes | None, epoch: int
+    ) -> Awaitable[object]:
+        written.append((partition, epoch))
+        if len(written) == 2:
+            draft.forget(0)  # while the brokers are slow
+        return asyncio.sleep(0)
+
+    asyncio.run(draft.write(write))
+    assert written == [(0, 3), (0, 3)]
+
+
+def test_nothing_is_written_to_partitions_without_an_epoch() -> None:
+    subject = fresh()
+    for partition in (0, 1):
+        subject.step([msgspec.structs.replace(r, partition=partition) for r in stream(0.2)])
+    draft = Checkpoints(subject).begin(epochs={1: 9})
+    while not draft.is_complete:
+        draft.collect()
+    seen: set[tuple[int, int]] = set()
+
+    async def write(
+        partition: int, _key: bytes, _value: bytes | None, epoch: int
+    ) -> Awaitable[object]:
+        seen.add((partition, epoch))
+        return asyncio.sleep(0)
+
+    asyncio.run(draft.write(write))
+    assert seen == {(1, 9)}
+
+
+def test_a_service_that_goes_while_the_checkpoint_is_collected_is_left_out() -> None:
+    subject = fresh()
+    subject.step(stream(0.5))
+    draft = Checkpoints(subject).begin()
+    subject.forget(0)
+    while not draft.is_complete:
+        draft.collect()
+    assert draft.services == 0
+    assert [len(wave) for wave in draft.waves] == [0, 0, 1, 0]
+
+
+def test_restoring_in_steps_is_a_service_at_a_time_and_gives_what_restoring_at_once_gives() -> None:
+    subject = fresh()
+    subject.step(stream(1.0))
+    changelog: dict[bytes, bytes] = {}
+    apply(changelog, entries_of(Checkpoints(subject).take()))
+    other = fresh()
+    steps = Checkpoints(other).restore_in_steps(0, changelog)
+    restored_by_step = []
+    try:
+        while True:
+            next(steps)
+            restored_by_step.append(len(other.services(0)))
+    except StopIteration as done:
+        assert done.value == (len(SERVICES), 0)  # noqa: PT017 - it is how a generator returns
+    assert restored_by_step == [0, 1, 2, 3]
+    assert Outcome.of(other) == Outcome.of(restored(changelog))

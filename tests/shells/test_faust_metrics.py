@@ -28,7 +28,7 @@ def test_everything_starts_at_zero_and_reads_what_the_monitor_has_now() -> None:
     monitor.rebalances = 3
     monitor.send_latency.extend([0.5, 0.25])
     shown = page(monitor)
-    assert shown["ruptura_faust_events_total"] == 7
+    assert shown["ruptura_faust_batches_total"] == 7
     assert shown["ruptura_faust_send_errors_total"] == 2
     assert shown["ruptura_faust_rebalances_total"] == 3
     assert shown["ruptura_faust_send_latency_seconds"] == 0.25

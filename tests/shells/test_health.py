@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from prometheus_client import CollectorRegistry
 
-from ruptura.shells.health import LIMITS, Beat, Pulse
+from ruptura.shells.health import DOUBT_SECONDS, LIMITS, Beat, Pulse
 
 
 class Clock:
@@ -41,10 +41,43 @@ def test_the_ages_are_metrics() -> None:
     registry = CollectorRegistry()
     registry.register(pulse)
     clock.now += 2.5
-    pulse.feel("fetch")
+    pulse.feel("poll")
     ages = {
         beat: registry.get_sample_value("ruptura_worker_beat_age_seconds", {"beat": beat})
         for beat in LIMITS
     }
-    assert ages == {"step": 2.5, "fetch": 0.0, "checkpoint": 2.5, "assignment": 2.5}
+    assert ages == {"step": 2.5, "poll": 0.0, "commit": 2.5, "checkpoint": 2.5, "assignment": 2.5}
     assert registry.get_sample_value("ruptura_worker_partitions") == 6
+    assert registry.get_sample_value("ruptura_worker_kafka_reachable") == 1
+    pulse.is_away = True
+    assert registry.get_sample_value("ruptura_worker_kafka_reachable") == 0
+
+
+def test_without_kafka_only_a_loop_that_stands_still_is_a_fault() -> None:
+    clock = Clock()
+    pulse = Pulse(clock)
+    pulse.is_away = True
+    clock.now += 10_000
+    assert pulse.faults() == [f"{LIMITS['step'][1]} for 10000 s"]
+    pulse.feel("step")
+    assert pulse.faults() == []
+    pulse.is_away = False
+    assert len(pulse.faults()) == len(LIMITS) - 1
+
+
+def test_kafka_is_heard_while_it_answers_and_is_not_known_to_be_away() -> None:
+    clock = Clock()
+    pulse = Pulse(clock)
+    clock.now += DOUBT_SECONDS - 0.1
+    assert pulse.is_heard
+    clock.now += 0.1
+    assert not pulse.is_heard
+    pulse.feel("poll")
+    assert pulse.is_heard
+    pulse.is_away = True
+    assert not pulse.is_heard
+
+
+def test_doubt_comes_before_a_silent_kafka_is_a_fault() -> None:
+    # Whether it is away is asked in time for `faults` to know.
+    assert LIMITS["poll"][0] > DOUBT_SECONDS

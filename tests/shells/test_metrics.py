@@ -334,6 +334,25 @@ def test_processing_is_a_cumulative_histogram_of_batches() -> None:
     assert value(metrics, "batch_records_bucket", le="10.0") == 2
 
 
+def test_jumps_of_offsets_are_counted_by_topic() -> None:
+    metrics = fresh()
+    for topic in ("tickets", "tickets", "channel-metrics"):
+        metrics.jumped(topic)
+    assert value(metrics, "offset_jumps_total", topic="tickets") == 2
+    assert value(metrics, "offset_jumps_total", topic="channel-metrics") == 1
+
+
+def test_refused_state_stands_at_zero_and_adds_up_by_reason() -> None:
+    metrics = fresh()
+    for reason in ("unfit", "outdated", "foreign"):
+        assert value(metrics, "state_entries_refused_total", reason=reason) == 0
+    metrics.state_refused("outdated", 3)
+    metrics.state_refused("outdated", 2)
+    metrics.state_refused("foreign", 0)
+    assert value(metrics, "state_entries_refused_total", reason="outdated") == 5
+    assert value(metrics, "state_entries_refused_total", reason="foreign") == 0
+
+
 def test_the_build_is_told() -> None:
     labels = {"version": __version__, "python": platform.python_version()}
 

@@ -345,6 +345,24 @@ class WorkerSettings(Section, frozen=True):
     tick_seconds: Annotated[
         float, Meta(ge=0.1, le=60, description="Time between ticks of an idle partition.")
     ] = 1.0
+    max_fetched_bytes: Annotated[
+        int,
+        Meta(
+            ge=1 << 20,
+            le=1 << 34,
+            description="Records fetched and not yet taken in; then fetching waits.",
+            extra={"unit": "bytes"},
+        ),
+    ] = 64 << 20
+    standby_replicas: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=10,
+            description="Other workers that keep a copy of a partition's state, to take over fast.",
+            extra={"unit": "workers"},
+        ),
+    ] = 1
     stop_seconds: Annotated[
         float, Meta(ge=1, le=300, description="Longest time that a clean stop may take.")
     ] = 20.0

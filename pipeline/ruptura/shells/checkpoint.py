@@ -1,10 +1,13 @@
 """State and source positions, to and from the changelog of a Faust table.
 
-A checkpoint is taken between two steps, so the state of every service and the clocks of its
-partition reflect the same records. It is written in waves, each acknowledged before the next:
-the parts of large states, the services, the clock of the partition, and what is obsolete. After
-a crash between two waves the clock is the older one; reading goes on where it says, and services
-that reflect more skip by their offsets what they have.
+The clocks of the partitions are taken first, then, a few at a time with steps of the engine in
+between, the states of the services that have changed. So no service reflects less than the clock
+of its partition says; reading goes on where the clock says, and services that reflect more skip
+by their offsets what they have.
+
+A checkpoint is written in waves, each acknowledged before the next: the parts of large states,
+the services, the clocks, and what is obsolete. After a crash between two waves the clock is the
+older one, which is as good.
 
 An entry is a marker byte and a Zstandard frame, or, where that exceeds what brokers take as one
 record, a marker byte and a list of the parts. Parts are never overwritten while a list names
@@ -14,26 +17,31 @@ them: states take two slots in turn.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Final
+from collections import deque
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
+from typing import Annotated, Final
 
 import msgspec
 import structlog
 import zstandard
+from faust.types import TP
 
 from ruptura.core.engine import Engine
 
 Entry = tuple[int, bytes, bytes | None]
 """Partition, key and value; None deletes."""
 
-Write = Callable[[int, bytes, bytes | None], Awaitable[Awaitable[object]]]
-"""Sends an entry to the changelog; what it returns is done once the broker has it."""
+Write = Callable[[int, bytes, bytes | None, int], Awaitable[Awaitable[object]]]
+"""Sends an entry, with the epoch of the partition, to the changelog; what it returns is done once
+the broker has it."""
 
 PART_BYTES: Final = 800_000
 """Most bytes in an entry: under the 1 MB that brokers and producers take by default."""
 
 MAX_STATE_BYTES: Final = 1 << 30
 """A state that claims to unpack to more is refused: the changelog is input."""
+
+_MOST_PARTS: Final = 100_000  # what claims to have more would fill the memory with their keys
 
 _CLOCK: Final = b"clock"
 _SERVICE: Final = b"service/"
@@ -47,29 +55,103 @@ _log = structlog.get_logger(__name__)
 class _Parts(msgspec.Struct, frozen=True, array_like=True):
     """Where the frame of a large state is: `count` entries in one of two slots."""
 
-    slot: int
-    count: int
+    slot: Annotated[int, msgspec.Meta(ge=0, le=1)]
+    count: Annotated[int, msgspec.Meta(ge=0, le=_MOST_PARTS)]
 
 
 _parts = msgspec.msgpack.Decoder(_Parts)
 
 
-class Checkpoint(msgspec.Struct, frozen=True):
-    """The states of one moment, not yet written.
+class Checkpoint:
+    """States on their way to the changelog.
+
+    Args:
+        owner: Knows the engine.
+        positions: The offsets after the last records that the engine reflects now.
+        epochs: As what we write to each partition.
 
     Attributes:
-        waves: Entries; each wave is written when the broker has the one before.
-        services: How many services it holds.
+        positions: The offsets after the last records that all of it reflects.
+        services: How many services it holds so far.
     """
 
-    waves: list[list[Entry]]
-    services: int
+    def __init__(
+        self, owner: Checkpoints, positions: Mapping[TP, int], epochs: Mapping[int, int]
+    ) -> None:
+        engine = owner.engine
+        self._owner = owner
+        self._parts: list[Entry] = []
+        self._states: list[Entry] = []
+        self._clocks: list[Entry] = []
+        self._obsolete: list[Entry] = []
+        self._missing: deque[tuple[int, str]] = deque()
+        self._epochs = dict(epochs)
+        self.positions = dict(positions)
+        self.services = 0
+        for partition in engine.partitions():
+            clock = _WHOLE + owner.pack(engine.dump_clock(partition))
+            self._clocks.append((partition, _prefix(partition) + _CLOCK, clock))
+            self._missing.extend((partition, s) for s in engine.services(partition, changed=True))
+            written = owner.written.setdefault(partition, {})
+            for service in set(written).difference(engine.services(partition)):
+                self._obsolete.append((partition, _service_key(partition, service), None))
+                self._obsolete += _deletions(partition, service, written.pop(service))
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is left to collect."""
+        return not self._missing
+
+    @property
+    def waves(self) -> list[list[Entry]]:
+        """Entries; each wave is written when the broker has the one before."""
+        return [self._parts, self._states, self._clocks, self._obsolete]
+
+    def collect(self) -> None:
+        """Take the state of one more service; call between two steps of the engine."""
+        owner, engine = self._owner, self._owner.engine
+        partition, service = self._missing.popleft()
+        if service not in engine.services(partition, changed=True):
+            return  # gone since
+        written = owner.written[partition]
+        former = written.get(service)
+        frame = owner.pack(engine.dump(partition, service))
+        size = owner.part_bytes
+        chunks = [frame[at : at + size] for at in range(0, len(frame), size)]
+        if len(chunks) == 1:
+            entry, now = _WHOLE + frame, _Parts(0, 0)
+        else:
+            slot = 1 - former.slot if former is not None and former.count else 0
+            now = _Parts(slot, len(chunks))
+            entry = _IN_PARTS + msgspec.msgpack.encode(now)
+            keys = _part_keys(partition, service, now)
+            self._parts.extend(
+                (partition, key, chunk) for key, chunk in zip(keys, chunks, strict=True)
+            )
+        self._states.append((partition, _service_key(partition, service), entry))
+        if former is not None:
+            self._obsolete += _deletions(partition, service, former)
+        written[service] = now
+        self.services += 1
+
+    def forget(self, partition: int) -> None:
+        """Leave out a partition that another worker owns now."""
+        self._epochs.pop(partition, None)
+        self._missing = deque(each for each in self._missing if each[0] != partition)
+        self.positions = {tp: n for tp, n in self.positions.items() if tp.partition != partition}
 
     async def write(self, write: Write) -> int:
         """Write it all and wait for the broker; return how many bytes it took."""
+        size = 0
         for wave in self.waves:
-            await asyncio.gather(*[await write(*entry) for entry in wave])
-        return sum(len(value or b"") for wave in self.waves for _, _, value in wave)
+            sent = []
+            for partition, key, value in wave:
+                epoch = self._epochs.get(partition)
+                if epoch is not None:
+                    sent.append(await write(partition, key, value, epoch))
+                    size += len(value or b"")
+            await asyncio.gather(*sent)
+        return size
 
 
 class Checkpoints:
@@ -78,65 +160,62 @@ class Checkpoints:
     Args:
         engine: The engine.
         part_bytes: Most bytes in an entry.
+
+    Attributes:
+        written: How each service was written last, by partition.
+        pack: Compresses a state.
     """
 
     def __init__(self, engine: Engine, part_bytes: int = PART_BYTES) -> None:
-        self._engine = engine
-        self._part_bytes = part_bytes
-        self._written: dict[int, dict[str, _Parts]] = {}  # by partition and service
-        self._pack = zstandard.ZstdCompressor(level=1, write_checksum=True).compress
+        self.engine = engine
+        self.part_bytes = part_bytes
+        self.written: dict[int, dict[str, _Parts]] = {}
+        self.pack = zstandard.ZstdCompressor(level=1, write_checksum=True).compress
 
     def is_due(self) -> bool:
         """Whether the state of any service has changed."""
-        engine = self._engine
+        engine = self.engine
         return any(engine.services(partition, changed=True) for partition in engine.partitions())
 
+    def begin(
+        self, positions: Mapping[TP, int] | None = None, epochs: Mapping[int, int] | None = None
+    ) -> Checkpoint:
+        """Begin a checkpoint of what changed since the last one.
+
+        Args:
+            positions: The offsets after the last records that the engine reflects now.
+            epochs: As what we write to each partition; nothing is written to others. None for
+                the first epoch of each.
+        """
+        if epochs is None:
+            epochs = dict.fromkeys(self.engine.partitions(), 1)
+        return Checkpoint(self, positions or {}, epochs)
+
     def take(self) -> Checkpoint:
-        """Take a checkpoint of what changed since the last one."""
-        parts: list[Entry] = []
-        services: list[Entry] = []
-        clocks: list[Entry] = []
-        obsolete: list[Entry] = []
-        engine = self._engine
-        for partition in engine.partitions():
-            prefix = _prefix(partition)
-            written = self._written.setdefault(partition, {})
-            for service in engine.services(partition, changed=True):
-                former = written.get(service)
-                frame = self._pack(engine.dump(partition, service))
-                chunks = [
-                    frame[at : at + self._part_bytes]
-                    for at in range(0, len(frame), self._part_bytes)
-                ]
-                if len(chunks) == 1:
-                    entry, now = _WHOLE + frame, _Parts(0, 0)
-                else:
-                    slot = 1 - former.slot if former is not None and former.count else 0
-                    now = _Parts(slot, len(chunks))
-                    entry = _IN_PARTS + msgspec.msgpack.encode(now)
-                    parts.extend(
-                        (partition, key, chunk)
-                        for key, chunk in zip(
-                            _part_keys(partition, service, now), chunks, strict=True
-                        )
-                    )
-                services.append((partition, _service_key(partition, service), entry))
-                if former is not None:
-                    obsolete += _deletions(partition, service, former)
-                written[service] = now
-            for service in set(written).difference(engine.services(partition)):
-                obsolete.append((partition, _service_key(partition, service), None))
-                obsolete += _deletions(partition, service, written.pop(service))
-            clock = _WHOLE + self._pack(engine.dump_clock(partition))
-            clocks.append((partition, prefix + _CLOCK, clock))
-        return Checkpoint([parts, services, clocks, obsolete], len(services))
+        """Take a checkpoint at once."""
+        checkpoint = self.begin()
+        while not checkpoint.is_complete:
+            checkpoint.collect()
+        return checkpoint
 
     def forget(self, partition: int) -> None:
         """Drop what is known of a partition that another worker owns now."""
-        self._written.pop(partition, None)
+        self.written.pop(partition, None)
 
     def restore(self, partition: int, entries: Mapping[bytes, bytes]) -> tuple[int, int]:
-        """Restore a partition from the entries of the changelog.
+        """Restore a partition at once; see `restore_in_steps`."""
+        steps = self.restore_in_steps(partition, entries)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as done:
+                services, refused = done.value
+                return services, refused
+
+    def restore_in_steps(
+        self, partition: int, entries: Mapping[bytes, bytes]
+    ) -> Generator[None, None, tuple[int, int]]:
+        """Restore a partition from the entries of the changelog, a service at a time.
 
         An entry that does not fit is refused, and only its service warms up again. Without a
         clock that fits nothing is restored: nobody could say which records the rest reflects.
@@ -144,12 +223,12 @@ class Checkpoints:
         Returns:
             How many services were restored, and how many entries refused.
         """
-        engine = self._engine
+        engine = self.engine
         prefix = _prefix(partition)
         if prefix + _CLOCK not in entries:
             return 0, 0
         restored = refused = 0
-        written = self._written[partition] = {}
+        written = self.written[partition] = {}
         for key, value in _of(partition, entries):
             name = key.removeprefix(prefix)
             try:
@@ -169,6 +248,7 @@ class Checkpoints:
                 _log.warning("state refused", partition=partition, key=repr(key), reason=str(error))
                 if name == _CLOCK:
                     break
+            yield
         return restored, refused
 
 

@@ -26,7 +26,7 @@ class FaustCollector:
         for name, text, value in (
             ("messages_sent", "Messages that Faust sent.", monitor.messages_sent),
             ("send_errors", "Messages that Faust could not send.", monitor.send_errors),
-            ("events", "Events that Faust handed to the agents.", monitor.events_total),
+            ("batches", "Batches that Faust handed to the agents.", monitor.events_total),
             ("rebalances", "Rebalances of the consumer group.", monitor.rebalances or 0),
             (
                 "assignments_completed",

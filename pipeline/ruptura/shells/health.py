@@ -8,16 +8,20 @@ from typing import Final, Literal
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-Beat = Literal["step", "fetch", "checkpoint", "assignment"]
+Beat = Literal["step", "poll", "commit", "checkpoint", "assignment"]
 
 LIMITS: Final[dict[Beat, tuple[float, str]]] = {
     "step": (30.0, "the loop that feeds the engine has not run"),
-    "fetch": (60.0, "Kafka has not answered a fetch"),
+    "poll": (60.0, "no fetch was answered, though Kafka can be reached"),
+    "commit": (60.0, "no offsets were committed"),
     "checkpoint": (60.0, "no checkpoint was taken"),
     "assignment": (300.0, "the group has not settled"),
 }
 """Longest silence in seconds, and what it means. A loop that stands still for half a minute will
 not recover; brokers fail over, and large states restore, in less than their limits."""
+
+DOUBT_SECONDS: Final = 10.0
+"""After so long without an answer of Kafka we are not ready, and ask whether it is there at all."""
 
 
 class Pulse(Collector):
@@ -28,39 +32,55 @@ class Pulse(Collector):
 
     Attributes:
         partitions: How many topic partitions are held and restored.
+        is_away: Whether no broker can be reached. Then only a loop that stands still is held
+            against us: another worker would fare no better.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._felt: dict[Beat, float] = dict.fromkeys(LIMITS, clock())
         self.partitions = 0
+        self.is_away = False
 
     def feel(self, *beats: Beat) -> None:
         """Note that something has happened, or has no cause to."""
         self._felt.update(dict.fromkeys(beats, self._clock()))
 
+    def age(self, beat: Beat) -> float:
+        """Return how long ago a beat was felt, in seconds."""
+        return self._clock() - self._felt[beat]
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether Kafka has answered lately."""
+        return not self.is_away and self.age("poll") < DOUBT_SECONDS
+
     def faults(self) -> list[str]:
         """Return what is wrong, empty if nothing is."""
-        now = self._clock()
         return [
-            f"{text} for {now - self._felt[beat]:.0f} s"
+            f"{text} for {self.age(beat):.0f} s"
             for beat, (limit, text) in LIMITS.items()
-            if now - self._felt[beat] > limit
+            if self.age(beat) > limit and (beat == "step" or not self.is_away)
         ]
 
     def collect(self) -> Iterator[Metric]:
         """Yield the ages, as a gauge by beat, and what is held."""
         ages = GaugeMetricFamily(
             "ruptura_worker_beat_age_seconds",
-            "Time since the worker last stepped, heard of Kafka, took a checkpoint, was assigned.",
+            "Time since the worker last stepped, heard of Kafka (poll), committed, took a "
+            "checkpoint, was assigned.",
             labels=["beat"],
         )
-        now = self._clock()
-        for beat, felt in self._felt.items():
-            ages.add_metric([beat], now - felt)
+        for beat in self._felt:
+            ages.add_metric([beat], self.age(beat))
         yield ages
         yield GaugeMetricFamily(
             "ruptura_worker_partitions",
             "Partitions of input topics that this worker holds, their state restored.",
             value=self.partitions,
+        )
+        yield GaugeMetricFamily(
+            "ruptura_worker_kafka_reachable",
+            "Whether a broker could be reached when it was last tried (1) or not (0).",
+            value=0 if self.is_away else 1,
         )

@@ -44,9 +44,7 @@ def configure(level: str, style: Literal["json", "console"]) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for chatty in _CHATTY:
-        # Their routine notes drown ours; their warnings do not.
-        logging.getLogger(chatty).setLevel("DEBUG" if level == "debug" else "WARNING")
+    unhush()  # their routine notes drown ours; their warnings do not
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -56,20 +54,27 @@ def configure(level: str, style: Literal["json", "console"]) -> None:
 
 
 def hush() -> None:
-    """Silence the libraries: what ends the process is said, and they would say it ten times."""
+    """Silence the libraries: what ails us is said, and they would say it ten times."""
     for chatty in _CHATTY:
         logging.getLogger(chatty).setLevel(_SILENT)
 
 
+def unhush() -> None:
+    """Let the libraries speak again."""
+    level = logging.DEBUG if logging.getLogger().isEnabledFor(logging.DEBUG) else logging.WARNING
+    for chatty in _CHATTY:
+        logging.getLogger(chatty).setLevel(level)
+
+
 class _Rationed(logging.Filter):
-    """Lets a library say the same thing once in ten seconds.
+    """Lets a library say the same thing once a minute.
 
     Without a broker, aiokafka says that it has none thirty times a second.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._ration = Ration(seconds=10.0)
+        self._ration = Ration(seconds=60.0)
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Tell whether a record may be written; note how many were not."""

@@ -85,6 +85,8 @@ class Metrics(Collector):
         self._rejected: _Totals = {(reason.value,): 0 for reason in Reason}
         self._dead_lettered: _Totals = {(): 0}
         self._misrouted: _Totals = {}
+        self._jumps: _Totals = {}
+        self._unfit: _Totals = {(reason,): 0 for reason in ("unfit", "outdated", "foreign")}
         self._evicted: _Totals = {(): 0}
         self._buckets: _Totals = {(): 0}
         self._alerts: _Totals = {
@@ -140,6 +142,20 @@ class Metrics(Collector):
     def dead_lettered(self, count: int) -> None:
         """Count records whose dead letters the broker has acknowledged."""
         self._dead_lettered[()] += count
+
+    def jumped(self, topic: str) -> None:
+        """Count a jump of offsets that was read again."""
+        _add(self._jumps, (topic,), 1)
+
+    def state_refused(self, reason: str, count: int) -> None:
+        """Count entries of the changelog that were not believed.
+
+        Args:
+            reason: `unfit` (damaged, or of another version or shape), `outdated` (of a worker
+                that had been replaced), `foreign` (not written by a worker).
+            count: How many.
+        """
+        self._unfit[(reason,)] += count
 
     def observe_processing(self, seconds: float, records: int) -> None:
         """Count a processed batch.
@@ -247,6 +263,18 @@ class Metrics(Collector):
                 "Events whose record key is not their service.",
                 ["service"],
                 self._misrouted,
+            ),
+            (
+                "offset_jumps",
+                "Times that the offsets of a partition did not run on, and were read again.",
+                ["topic"],
+                self._jumps,
+            ),
+            (
+                "state_entries_refused",
+                "Entries of the changelog that were not believed, by reason.",
+                ["reason"],
+                self._unfit,
             ),
             (
                 "tickets_evicted",

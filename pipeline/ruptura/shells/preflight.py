@@ -22,8 +22,8 @@ from ruptura.assembly import input_topics
 from ruptura.settings import KafkaSettings, Settings
 from ruptura.shells import clients
 
-PATIENCE_SECONDS = 30.0
-"""How long to wait for a broker: what starts together (compose, a node) is there by then."""
+SAY_SECONDS = 60.0
+"""How often to say that no broker answers."""
 
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 5.0
@@ -42,7 +42,7 @@ def changelog_topic(settings: Settings) -> str:
 
 
 async def check_topics(settings: Settings) -> int:
-    """Wait for a broker, at most `PATIENCE_SECONDS`, and make sure that all topics are there.
+    """Wait for a broker, however long, and make sure that all topics are there.
 
     A broker that cannot create topics (the embedded one) is asked for them by name, which makes
     them appear.
@@ -54,7 +54,7 @@ async def check_topics(settings: Settings) -> int:
         How many partitions the input topics and the changelog have.
 
     Raises:
-        KafkaUnavailable: no broker answers in time, or it does not let us in.
+        KafkaUnavailable: the brokers do not let us in.
         NotReady: topics are absent, or not of one size.
         SettingsError: the settings of the connection cannot be used.
     """
@@ -83,28 +83,48 @@ async def check_topics(settings: Settings) -> int:
     return partitions
 
 
+async def probe(settings: Settings) -> str | None:
+    """Ask the brokers once whether they are there; return why none is, None if one is."""
+    try:
+        await _asked(settings.kafka, [settings.topics.tickets])
+    except clients.KafkaUnavailable as error:
+        return str(error)
+    except NotReady:
+        pass  # it answers
+    return None
+
+
 async def _partitions(kafka: KafkaSettings, names: list[str]) -> dict[str, int]:
-    """Partitions by topic, 0 where it is absent."""
-    arguments = clients.aiokafka_arguments(kafka)
-    del arguments["bootstrap_servers"]
+    """Partitions by topic, 0 where it is absent; waits for a broker."""
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + PATIENCE_SECONDS
-    pause = _FIRST_PAUSE_SECONDS
+    pause, due = _FIRST_PAUSE_SECONDS, loop.time()
     while True:
-        causes = []
-        for host, port in clients.servers(kafka):
-            try:
-                return await _ask(host, port, names, arguments)
-            except (OSError, KafkaError, TimeoutError) as error:
-                causes.append(f"{host}:{port}: {_cause(error)}")
-                if isinstance(error, AuthenticationFailedError):
-                    deadline = -1.0  # it will not let us in a second later either
-        text = f"cannot reach Kafka at {'; '.join(causes)}"
-        if loop.time() + pause > deadline:
-            raise clients.KafkaUnavailable(text)
-        _log.warning("waiting for Kafka", cause=text, patience_seconds=PATIENCE_SECONDS)
+        try:
+            return await _asked(kafka, names)
+        except clients.KafkaUnavailable as error:
+            if isinstance(error.__cause__, AuthenticationFailedError):
+                raise  # it will not let us in a second later either
+            if loop.time() >= due:
+                due = loop.time() + SAY_SECONDS
+                _log.warning("waiting for Kafka", cause=str(error))
         await asyncio.sleep(pause)
         pause = min(2.0 * pause, _LONGEST_PAUSE_SECONDS)
+
+
+async def _asked(kafka: KafkaSettings, names: list[str]) -> dict[str, int]:
+    arguments = clients.aiokafka_arguments(kafka)
+    del arguments["bootstrap_servers"]
+    causes = []
+    last: Exception | None = None
+    for host, port in clients.servers(kafka):
+        try:
+            return await _ask(host, port, names, arguments)
+        except (OSError, KafkaError, TimeoutError) as error:
+            causes.append(f"{host}:{port}: {_cause(error)}")
+            last = error
+            if isinstance(error, AuthenticationFailedError):
+                break
+    raise clients.KafkaUnavailable(f"cannot reach Kafka at {'; '.join(causes)}") from last
 
 
 async def _ask(host: str, port: int, names: list[str], arguments: dict[str, Any]) -> dict[str, int]:

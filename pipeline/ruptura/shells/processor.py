@@ -1,55 +1,54 @@
 """The heart of the worker: records in, engine steps, documents and checkpoints out.
 
-Agents only hand records over. One loop steps the engine, publishes what comes out and takes
-checkpoints, so the engine is never entered twice and its state is always that of one moment.
+Agents only hand batches over. One loop steps the engine and publishes what comes out of it; a
+second one takes checkpoints, between two steps of the first.
 
 A record is done with in this order: it has stepped the engine; the documents that it led to are
-on the broker; the state that reflects it is on the broker; its offset is committed. A crash
+on the broker; the state that reflects it is on the broker; its batch is acknowledged. A crash
 before the end repeats what follows, from the positions of the state, and repeats it alike.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable
-from typing import Any
+from typing import Any, Final
 
 import faust
-import msgspec
 import structlog
-from aiokafka.errors import MessageSizeTooLargeError
-from faust.exceptions import ProducerSendError
 from faust.types import TP
 
 from ruptura.assembly import build_engine, input_topics
 from ruptura.core.effects import Effects
-from ruptura.core.event import Rejection
-from ruptura.core.record import Record, Tick
+from ruptura.core.record import Tick
 from ruptura.settings import Settings
 from ruptura.shells import logs
-from ruptura.shells.checkpoint import Checkpoints
-from ruptura.shells.dead_letter import MODEST_BYTES, dead_letter
+from ruptura.shells.changelog import StateTable
+from ruptura.shells.checkpoint import Checkpoint, Checkpoints
 from ruptura.shells.health import Pulse
+from ruptura.shells.inbox import Inbox, Parcel
 from ruptura.shells.metrics import Metrics
+from ruptura.shells.outbox import Outbox
 from ruptura.shells.sources import Sources
 
-RAW: dict[str, Any] = {
+RAW: Final[dict[str, Any]] = {
     "key_type": bytes,
     "value_type": bytes,
     "key_serializer": "raw",
     "value_serializer": "raw",
-    "acks": False,  # positions are committed, not messages acknowledged
 }
 """Of every topic: bytes as they are, so that no message can break Faust's decoders."""
 
-_PAUSE_SECONDS = 0.02  # between steps: how long a record waits for company
-_MOST_WAITING = 20_000  # records; then the agents wait, and Faust stops fetching
-_MOST_AT_ONCE = 1_000  # records in a step, so that it blocks the event loop for some 10 ms
-_LONGEST_PAUSE_SECONDS = 10.0  # between checkpoints, after one that took long
-_CHECKPOINT_SHARE = 0.1  # of the time; with large states checkpoints come less often
+_PAUSE_SECONDS: Final = 0.01  # between steps: how long a record waits for company
+_MOST_AT_ONCE: Final = 2_000  # records in a step, so that it blocks the event loop for some 10 ms
+_SETTLE_SECONDS: Final = 0.2  # between two questions to a group that may be settling
+_COLLECT_SECONDS: Final = 0.005  # of states for a checkpoint, before the loop may step again
+_LONGEST_PAUSE_SECONDS: Final = 10.0  # between checkpoints, after one that took long
+_CHECKPOINT_SHARE: Final = 0.2  # of the time; with large states checkpoints come less often
 
-_encoder = msgspec.json.Encoder()
 _log = structlog.get_logger("ruptura.worker")
 
 
@@ -59,45 +58,60 @@ class Processor:
     Args:
         app: The Faust app.
         settings: Of the worker.
-        table: Keeps the state; its changelog is written directly, at checkpoints.
+        table: Keeps the state.
         metrics: Gets the effects.
         pulse: Is told that the worker lives.
     """
 
     def __init__(
-        self, app: faust.App, settings: Settings, table: Any, metrics: Metrics, pulse: Pulse
+        self, app: faust.App, settings: Settings, table: StateTable, metrics: Metrics, pulse: Pulse
     ) -> None:
         self._app = app
         self._settings = settings.worker
+        self._session_seconds = settings.kafka.session_timeout_seconds
         self._table = table
         self._metrics = metrics
         self._pulse = pulse
         self._engine = build_engine(settings)
         self._checkpoints = Checkpoints(self._engine)
         self._sources = Sources(
-            app, input_topics(settings), self._engine, self._checkpoints, table, self._drop
+            app,
+            input_topics(settings),
+            self._engine,
+            self._checkpoints,
+            table,
+            drop=self._drop,
+            jumped=lambda tp: metrics.jumped(tp.topic),
+            refused=metrics.state_refused,
         )
-        self._waiting: list[Record] = []
-        self._published: list[Awaitable[object]] = []
-        self._alerts = app.topic(settings.topics.alerts, **RAW)
-        self._dead_letters = app.topic(settings.topics.dead_letter, **RAW)
-        self._changelog = app.topic(table.changelog_topic_name, **RAW)
+        self._inbox = Inbox()
+        self._unacknowledged: dict[TP, deque[tuple[int, Any]]] = {}  # last offset, message
+        self._outbox = Outbox(
+            app.topic(settings.topics.alerts, acks=False, **RAW),
+            app.topic(settings.topics.dead_letter, acks=False, **RAW),
+            metrics.dead_lettered,
+        )
         self._misrouted = logs.Ration()
-        self._busy = asyncio.Lock()
+        self._stepping = asyncio.Lock()
+        self._saving = asyncio.Lock()
+        self._draft: Checkpoint | None = None
+        self._saved: dict[TP, int] = {}
+        self._unsaved_bytes = 0
         self._next_tick = 0.0
+        self._last_seen = time.monotonic()
         self._failed = False
         self._records = 0
         self.has_finished = False
 
     @property
     def is_ready(self) -> bool:
-        """Whether partitions are assigned and the state of all of them is restored."""
-        return self._sources.are_ready
+        """Whether the state of all our partitions is restored, and Kafka answers."""
+        return self._sources.are_ready and self._pulse.is_heard
 
-    # In: from the agents to the waiting records.
+    # In: from the agents to the inbox.
 
     async def feed(self, stream: AsyncIterator[Any]) -> None:
-        """Take over the events of a stream."""
+        """Take over the batches of a stream."""
         try:
             async for event in stream:
                 await self._receive(event.message)
@@ -105,18 +119,26 @@ class Processor:
             await self.fail(error)
 
     async def _receive(self, message: Any) -> None:
-        tp = TP(message.topic, message.partition)
+        batch = message.value
+        tp = batch.tp
         sources = self._sources
         intake = sources.intakes.get(tp) or await sources.adopt(tp)
         if intake is None:
-            return  # of a partition that was taken from us; nothing of it was committed
-        verdict = intake.judge(message.offset)
+            batch.release()  # of a partition that was taken from us; nothing of it was committed
+            return
+        last = batch.records[-1].offset if batch.records else -1
+        self._unacknowledged.setdefault(tp, deque()).append((last, message))
+        verdict = intake.judge(batch.start, batch.following, time.monotonic())
         if verdict == "take":
-            self._waiting.append(_record(message))
-            while len(self._waiting) >= _MOST_WAITING:
-                await asyncio.sleep(_PAUSE_SECONDS)
-        elif verdict == "seek":
-            await sources.read_again(tp, intake, f"offset {message.offset} came instead")
+            records = batch.records
+            if batch.start < intake.following:
+                records = [each for each in records if each.offset >= intake.following]
+            intake.following = batch.following
+            self._inbox.put(Parcel(tp.partition, records, batch.size, batch.release))
+            return
+        batch.release()
+        if verdict == "seek":
+            await sources.read_again(tp, intake, f"offset {batch.start} came instead")
 
     async def revoke(self, revoked: set[TP]) -> None:
         """Drop what belongs to partitions that another worker may own now.
@@ -126,43 +148,64 @@ class Processor:
         """
         for tp in revoked:
             self._metrics.forget_source(tp.topic, tp.partition)
+            self._unacknowledged.pop(tp, None)
+            self._saved.pop(tp, None)
         self._sources.revoke(revoked)
         self._pulse.feel("assignment")
 
     def _drop(self, partition: int) -> None:
         self._checkpoints.forget(partition)
+        if self._draft is not None:
+            self._draft.forget(partition)
         self._metrics.forget(self._engine.forget(partition))
-        self._waiting = [record for record in self._waiting if record.partition != partition]
+        self._inbox.drop(partition)
 
     # Through: the loop.
 
     async def run(self) -> None:
-        """Step and take checkpoints until the app stops."""
-        due = 0.0
+        """Step until the app stops."""
+        saving = asyncio.ensure_future(self._keep_saving())
         try:
             while not self._app.should_stop:
                 self._pulse.feel("step")
-                if self._sources.are_settled:
+                if not self._sources.are_settled:
+                    self._pulse.feel("poll", "checkpoint", "commit")
+                    self._last_seen = time.monotonic()
+                elif await self._is_still_member():
                     self._pulse.feel("assignment")
-                    async with self._busy:
-                        await self._step()
-                        if time.monotonic() >= due:
-                            due = await self._timed_checkpoint()
-                else:
-                    self._pulse.feel("fetch", "checkpoint")
-                await asyncio.sleep(0.0 if self._waiting else _PAUSE_SECONDS)
+                    await self._step()
+                await asyncio.sleep(0.0 if self._inbox else _PAUSE_SECONDS)
         except Exception as error:  # noqa: BLE001 - whatever it is, the state may be half a step
             await self.fail(error)
+        await saving
+
+    async def _is_still_member(self) -> bool:
+        """Whether the group still counts us in, as far as a long sleep makes that doubtful.
+
+        A worker that was stopped, or starved, for longer than a session finds itself replaced
+        only when it next hears from the brokers.
+        """
+        if self._is_doubtful():
+            slept = round(time.monotonic() - self._last_seen, 1)
+            _log.warning("slept; asking whether the group still counts us in", seconds=slept)
+            if not await self._sources.is_member():
+                await asyncio.sleep(_SETTLE_SECONDS)
+                return False  # ask again, until the group has settled anew
+        self._last_seen = time.monotonic()
+        return True
+
+    def _is_doubtful(self) -> bool:
+        return time.monotonic() - self._last_seen > self._session_seconds / 2.0
 
     async def finish(self) -> None:
         """Step what waits and take a last checkpoint, while the producer still runs."""
         if self._failed:
             return
         try:
-            async with self._busy:
-                while self._waiting:
-                    await self._step()
-                await self._checkpoint()
+            self._last_seen = math.inf  # the loop that looks after it has ended
+            while self._inbox:
+                await self._step()
+            await self._checkpoint()
         except Exception as error:  # noqa: BLE001 - the end must come, and say why it is not clean
             await self.fail(error)
         else:
@@ -184,16 +227,15 @@ class Processor:
 
     async def _step(self) -> None:
         """Step the engine with what waits, and with ticks for what was read to its end."""
-        records = self._waiting[:_MOST_AT_ONCE]
-        del self._waiting[:_MOST_AT_ONCE]
-        if records:
-            started = time.perf_counter()
-            effects = self._engine.step(records)
-            self._records += len(records)
-            self._metrics.observe_processing(time.perf_counter() - started, len(records))
-            self._metrics.apply(effects)
-            await self._publish(effects)
-        if not self._waiting:
+        if self._inbox:
+            async with self._stepping:
+                records = self._inbox.take(_MOST_AT_ONCE)
+                started = time.perf_counter()
+                effects = self._engine.step(records)
+                self._records += len(records)
+                self._metrics.observe_processing(time.perf_counter() - started, len(records))
+                await self._tell(effects)
+        if not self._inbox:
             await self._let_time_pass()
 
     async def _let_time_pass(self) -> None:
@@ -203,39 +245,28 @@ class Processor:
             return
         self._next_tick = now + self._settings.tick_seconds
         self._metrics.observe_lag(time.time())
-        promises, is_alive = await self._sources.promises()
+        promises, heard = await self._sources.promises()
         self._pulse.partitions = len(self._sources.intakes)
-        if is_alive:
-            self._pulse.feel("fetch")
-        if not self._waiting:
-            effects = self._engine.step(
-                [
-                    Tick(tp.topic, tp.partition, promise)
-                    for tp, promise in promises.items()
-                    if tp in self._sources.intakes
-                ]
-            )
-            self._metrics.apply(effects)
-            await self._publish(effects)
+        if heard:
+            self._pulse.feel("poll")
+        if self._inbox:
+            return
+        async with self._stepping:
+            ticks = [
+                Tick(tp.topic, tp.partition, promise)
+                for tp, promise in promises.items()
+                if tp in self._sources.intakes
+            ]
+            await self._tell(self._engine.step(ticks))
 
     # Out: documents and checkpoints.
 
-    async def _publish(self, effects: Effects) -> None:
+    async def _tell(self, effects: Effects) -> None:
+        self._metrics.apply(effects)
         for alert in effects.alerts:
-            await self._send(self._alerts, alert.service.encode(), _encoder.encode(alert))
-            _log.info(
-                "alert",
-                status=alert.status,
-                reason=alert.reason,
-                kind=alert.kind,
-                service=alert.service,
-                channel=alert.channel,
-                risk=round(alert.risk, 3),
-                alert_id=alert.alert_id,
-                sequence=alert.sequence,
-            )
+            await self._outbox.alert(alert)
         for rejection in effects.rejections:
-            self._published.append(asyncio.ensure_future(self._bury(rejection)))
+            await self._outbox.bury(rejection)
         for service, count in effects.misrouted.items():
             spoken = self._misrouted.add(service, count, time.monotonic())
             if spoken is not None:
@@ -245,63 +276,57 @@ class Processor:
                     records=spoken[1],
                 )
 
-    async def _bury(self, rejection: Rejection) -> None:
-        """Publish a dead letter, cut if the topic does not take it whole, and wait for it."""
-        key = rejection.record.key
+    async def _keep_saving(self) -> None:
+        due = 0.0
         try:
-            document = _encoder.encode(dead_letter(rejection))
-            await (await self._dead_letters.send(key=key, value=document, force=True))
-        except (MessageSizeTooLargeError, ProducerSendError) as error:
-            # Otherwise one record would end the worker, and the next one, and the next.
-            if not isinstance(error.__cause__ or error, MessageSizeTooLargeError):
-                raise
-            document = _encoder.encode(dead_letter(rejection, MODEST_BYTES))
-            await (await self._dead_letters.send(key=None, value=document, force=True))
-        self._metrics.dead_lettered(1)
-
-    async def _send(self, topic: Any, key: bytes | None, value: bytes) -> None:
-        self._published.append(await topic.send(key=key, value=value, force=True))
-
-    async def _timed_checkpoint(self) -> float:
-        """Take a checkpoint; return when the next one is due, as monotonic time."""
-        started = time.monotonic()
-        await self._checkpoint()
-        ended = time.monotonic()
-        pause = min((ended - started) * (1.0 / _CHECKPOINT_SHARE - 1.0), _LONGEST_PAUSE_SECONDS)
-        return max(started + self._settings.checkpoint_seconds, ended + pause)
+            while not self._app.should_stop:
+                await asyncio.sleep(_PAUSE_SECONDS)
+                if time.monotonic() < due or not self._sources.are_settled:
+                    continue
+                started = time.monotonic()
+                await self._checkpoint()
+                ended = time.monotonic()
+                pause = (ended - started) * (1.0 / _CHECKPOINT_SHARE - 1.0)
+                pause = min(pause, _LONGEST_PAUSE_SECONDS)
+                due = max(started + self._settings.checkpoint_seconds, ended + pause)
+        except Exception as error:  # noqa: BLE001 - nothing may be committed that is not saved
+            await self.fail(error)
 
     async def _checkpoint(self) -> None:
-        """Make documents and state safe, then commit the positions that they reflect."""
-        if self._published or self._checkpoints.is_due() or self._sources.have_moved():
+        """Make documents and state safe, then acknowledge the batches that they reflect."""
+        async with self._saving:
             positions = self._sources.positions()
-            taken = self._checkpoints.take()
-            published, self._published = self._published, []
-            await asyncio.gather(*published)
-            size = await taken.write(self._write)
-            await self._sources.consumer.commit_positions(positions)
-            _log.debug("checkpoint", services=taken.services, bytes=size)
-        self._pulse.feel("checkpoint")
+            if self._outbox or self._checkpoints.is_due() or positions != self._saved:
+                async with self._stepping:
+                    positions = self._sources.positions()
+                    draft = self._checkpoints.begin(positions, self._sources.epochs)
+                    self._draft = draft
+                while not draft.is_complete:
+                    async with self._stepping:
+                        until = time.monotonic() + _COLLECT_SECONDS
+                        while not draft.is_complete and time.monotonic() < until:
+                            draft.collect()
+                    await asyncio.sleep(0.0)
+                await self._outbox.settle()
+                size = await draft.write(self._write)
+                self._draft = None
+                self._saved |= draft.positions
+                self._acknowledge()
+                _log.debug("checkpoint", services=draft.services, bytes=size)
+            await self._sources.consumer.commit()
+            self._pulse.feel("checkpoint", "commit")
 
-    async def _write(self, partition: int, key: bytes, value: bytes | None) -> Awaitable[object]:
-        if value is None:
-            self._table.data.pop(key, None)
-        else:
-            self._table.data[key] = value
-        sent: Awaitable[object] = await self._changelog.send(
-            key=key, value=value, partition=partition, force=True
-        )
-        return sent
+    def _acknowledge(self) -> None:
+        """Acknowledge the batches whose records the saved state reflects."""
+        consumer = self._sources.consumer
+        for tp, messages in self._unacknowledged.items():
+            saved = self._saved.get(tp, 0)
+            while messages and messages[0][0] < saved:
+                messages.popleft()[1].ack(consumer)
 
-
-def _record(message: Any) -> Record:
-    headers = message.headers or ()
-    pairs = headers.items() if isinstance(headers, dict) else headers
-    return Record(
-        message.topic,
-        message.partition,
-        message.offset,
-        message.timestamp,
-        message.key,
-        message.value,
-        tuple((name, value or b"") for name, value in pairs),
-    )
+    async def _write(
+        self, partition: int, key: bytes, value: bytes | None, epoch: int
+    ) -> Awaitable[object]:
+        while self._is_doubtful():
+            await asyncio.sleep(_PAUSE_SECONDS)
+        return await self._table.write(partition, key, value, epoch)

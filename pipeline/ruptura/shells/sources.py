@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, cast
 
 import faust
@@ -16,12 +16,14 @@ import structlog
 from faust.types import TP
 
 from ruptura.core.engine import Engine
+from ruptura.shells.changelog import StateTable
 from ruptura.shells.checkpoint import Checkpoints
 from ruptura.shells.intake import Intake
 from ruptura.shells.transport import Consumer
 
 _PAUSE_SECONDS = 0.02  # while the group settles
 _MARGIN_SECONDS = 0.5  # how far the broker's clock may differ from ours before a promise lies
+_RESTORE_SECONDS = 0.01  # of states, before the event loop may breathe
 _FRESH_SECONDS = 5.0  # an answer of Kafka that is not older is a sign of life
 
 _log = structlog.get_logger("ruptura.worker")
@@ -37,9 +39,13 @@ class Sources:
         checkpoints: Restores it.
         table: Holds what the changelog said.
         drop: Is told of a partition whose records and state do not count any more.
+        jumped: Is told of a partition whose offsets did not run on.
+        refused: Is told why and how many entries of the changelog were not believed.
 
     Attributes:
         intakes: By topic partition; only of those whose state is restored.
+        first: Where each of them was taken over.
+        epochs: As what we write to the changelog, by partition.
     """
 
     def __init__(
@@ -48,8 +54,10 @@ class Sources:
         topics: Collection[str],
         engine: Engine,
         checkpoints: Checkpoints,
-        table: Any,
+        table: StateTable,
         drop: Callable[[int], None],
+        jumped: Callable[[TP], None],
+        refused: Callable[[str, int], None],
     ) -> None:
         self._app = app
         self._topics = frozenset(topics)
@@ -57,9 +65,13 @@ class Sources:
         self._checkpoints = checkpoints
         self._table = table
         self._drop = drop
+        self._jumped = jumped
+        self._refused = refused
         self._restored: set[int] = set()
         self._adopting = asyncio.Lock()
         self.intakes: dict[TP, Intake] = {}
+        self.first: dict[TP, int] = {}
+        self.epochs: dict[int, int] = {}
 
     @property
     def consumer(self) -> Consumer:
@@ -90,6 +102,16 @@ class Sources:
         """The input partitions that are assigned to us."""
         return {tp for tp in self.consumer.assignment() if tp.topic in self._topics}
 
+    async def is_member(self) -> bool:
+        """Whether the group still counts us in; asks the brokers."""
+        if not self.are_settled:
+            return False
+        for tp, position in self.first.items():
+            if tp in self.intakes:
+                committed = self.consumer.committed(tp)
+                return await self.consumer.is_member(tp, max(position, committed or 0))
+        return not self.held()
+
     async def adopt(self, tp: TP) -> Intake | None:
         """Return the intake of a partition, restoring it first if need be; None if not ours."""
         async with self._adopting:
@@ -99,36 +121,81 @@ class Sources:
                 await asyncio.sleep(_PAUSE_SECONDS)
             held = self.held()
             if tp in held and tp not in self.intakes:
-                # All in one go: every question to Faust's consumer thread waits for a fetch.
+                # All in one go: each question to the brokers takes its time.
                 await self._adopt_all([tp for tp in held if tp not in self.intakes])
             return self.intakes.get(tp)
 
     async def _adopt_all(self, fresh: list[TP]) -> None:
-        """Restore the state of partitions, and know where their records go on."""
+        """Restore the state of partitions, and read on from where it says."""
         consumer = self.consumer
         generation = self._app.consumer_generation_id
+
+        def are_ours() -> bool:
+            return self.are_settled and generation == self._app.consumer_generation_id
+
         earliest = await consumer.earliest_offsets(*fresh)
         ends = await consumer.highwaters(*fresh)
-        if not self.are_settled or generation != self._app.consumer_generation_id:
-            return
         for partition in sorted({tp.partition for tp in fresh} - self._restored):
-            self._restore(partition, [(tp, ends.get(tp) or 0) for tp in fresh])
+            steps = self._restore(partition, [(tp, ends.get(tp) or 0) for tp in fresh])
+            until = time.monotonic() + _RESTORE_SECONDS
+            for _ in steps:
+                if time.monotonic() >= until:
+                    await asyncio.sleep(0.0)
+                    until = time.monotonic() + _RESTORE_SECONDS
+                if not are_ours():
+                    self._drop(partition)
+                    return
+            if not are_ours():
+                self._drop(partition)
+                return
+            ledger = self._table.ledger(partition)
+            self.epochs[partition] = ledger.takeover(generation)
+            self._restored.add(partition)
         for tp in fresh:
-            committed = consumer.committed(tp)
-            position = self._engine.position(tp.topic, tp.partition)
-            if committed is not None and committed > (ends.get(tp) or 0):
-                committed = None  # the topic was made anew
-            first = earliest.get(tp) or 0
-            start = max(committed or 0 if position is None else position, first)
-            self.intakes[tp] = Intake(start)
-            # Faust reads from there by itself, or from a little before, which is skipped; seeking
-            # all the same would have it deliver twice what it has fetched so far.
-            if start < (committed or 0) or (committed is None and start > first):
-                await consumer.seek(tp, start)
+            start = self._start(tp, earliest.get(tp) or 0, ends.get(tp) or 0)
+            self.first[tp] = start
+            self.intakes[tp] = Intake(start, sought_at=time.monotonic())
+            consumer.read_from(tp, start)
 
-    def _restore(self, partition: int, ends: list[tuple[TP, int]]) -> None:
-        services, refused = self._checkpoints.restore(partition, dict(self._table.data))
-        _log.info("partition adopted", partition=partition, services=services, refused=refused)
+    def _start(self, tp: TP, first: int, end: int) -> int:
+        """Where to read on: from the state, else from what is committed, else from the earliest.
+
+        With a changelog that holds nothing at all (it was deleted, or the group is new), what was
+        read before is not reflected anywhere, so all that the topic still holds is read again.
+        """
+        position = self._engine.position(tp.topic, tp.partition)
+        committed = self.consumer.committed(tp)
+        if position is None and self._table.ledger(tp.partition).offset >= 0:
+            position = committed if committed is not None and committed <= end else None
+        elif position is None and committed:
+            _log.warning(
+                "no state in the changelog; reading again from the earliest record",
+                topic=tp.topic,
+                partition=tp.partition,
+                committed=committed,
+                earliest=first,
+            )
+        return max(position or 0, first)
+
+    def _restore(self, partition: int, ends: list[tuple[TP, int]]) -> Iterator[None]:
+        ledger = self._table.ledger(partition)
+        services, refused = yield from self._checkpoints.restore_in_steps(partition, ledger.entries)
+        for reason, count in (
+            ("unfit", refused),
+            ("outdated", ledger.outdated),
+            ("foreign", ledger.foreign),
+        ):
+            self._refused(reason, count)
+        _log.info(
+            "partition adopted",
+            partition=partition,
+            services=services,
+            refused=refused,
+            epoch=ledger.epoch,
+            outdated=ledger.outdated,
+            foreign=ledger.foreign,
+        )
+        ledger.outdated = ledger.foreign = 0
         for tp, end in ends:
             position = self._engine.position(tp.topic, partition)
             if tp.partition == partition and position is not None and position > end:
@@ -142,18 +209,23 @@ class Sources:
                 )
                 self._drop(partition)
                 break
-        self._restored.add(partition)
 
     def revoke(self, revoked: set[TP]) -> None:
         """Let go of partitions."""
         for tp in revoked:
             self.intakes.pop(tp, None)
+            self.first.pop(tp, None)
         for partition in {tp.partition for tp in revoked}:
             self._restored.discard(partition)
+            self.epochs.pop(partition, None)
             self._drop(partition)
 
     async def read_again(self, tp: TP, intake: Intake, reason: str) -> None:
-        """Seek back to the next record to take."""
+        """Read again from the next record to take, or from the first that is still there."""
+        earliest = (await self.consumer.earliest_offsets(tp)).get(tp) or 0
+        if tp not in self.intakes:
+            return
+        self._jumped(tp)
         _log.info(
             "reading again",
             topic=tp.topic,
@@ -161,7 +233,17 @@ class Sources:
             offset=intake.following,
             reason=reason,
         )
-        await self.consumer.seek(tp, intake.following)
+        if earliest > intake.following:
+            _log.error(
+                "records are lost: the broker deleted them before they were read",
+                topic=tp.topic,
+                partition=tp.partition,
+                first=intake.following,
+                records=earliest - intake.following,
+            )
+            intake.following = earliest
+        intake.sought_at = time.monotonic()
+        self.consumer.read_from(tp, intake.following)
 
     async def promises(self) -> tuple[dict[TP, float], bool]:
         """Say how far all records of each partition that was read to its end were taken.
@@ -194,8 +276,3 @@ class Sources:
             for tp in self.intakes
             if (position := self._engine.position(tp.topic, tp.partition)) is not None
         }
-
-    def have_moved(self) -> bool:
-        """Whether the state reflects more than is committed."""
-        committed = self.consumer.committed
-        return any(at > (committed(tp) or 0) for tp, at in self.positions().items())

@@ -9,40 +9,91 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn, cast
 
 import faust
+import msgspec
 import structlog
+from aiohttp import web
 from faust.types import TP
 from prometheus_client import CollectorRegistry
 
 from ruptura.assembly import input_topics
+from ruptura.core.record import Record
 from ruptura.settings import Settings
-from ruptura.shells import clients, preflight
+from ruptura.shells import clients, logs, preflight
+from ruptura.shells.changelog import StateTable
 from ruptura.shells.faust_metrics import FaustCollector
-from ruptura.shells.health import Pulse
+from ruptura.shells.health import DOUBT_SECONDS, LIMITS, Pulse
 from ruptura.shells.metrics import CONTENT_TYPE, Metrics
 from ruptura.shells.processor import RAW, Processor
-from ruptura.shells.transport import transport_for
+from ruptura.shells.transport import Batching, batching
 
 _log = structlog.get_logger("ruptura.worker")
 
-Page = Callable[[Any], Any]
-
-
+_WATCH_SECONDS = 1.0  # between two looks at whether Kafka answers
 _MOST_BYTES = 16 << 20  # of a message: as the changelog topic takes, see `ruptura topics create`
+
+
+def _record(tp: TP, raw: Any) -> Record:
+    headers = raw.headers
+    return Record(
+        tp.topic,
+        tp.partition,
+        raw.offset,
+        raw.timestamp / 1000.0,
+        raw.key,
+        raw.value,
+        tuple((name, value or b"") for name, value in headers) if headers else (),
+    )
 
 
 class App(faust.App):
     """Faust's app on our transport."""
 
     logger = logging.getLogger("faust.app.ruptura")  # level and form of Faust's own
-    fetch_max_wait_seconds: float = 0.2
+    batching: Batching
 
     def _new_transport(self) -> Any:
-        return transport_for(self, self.fetch_max_wait_seconds)
+        return batching(self, self.batching)
+
+
+class Vitals:
+    """What a worker shows of itself, from its first moment on.
+
+    Args:
+        settings: Of the worker.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.registry = CollectorRegistry()
+        self.metrics = Metrics(self.registry, settings.worker.max_label_sets)
+        self.pulse = Pulse(time.monotonic)
+        self.registry.register(self.pulse)
+
+    def page(self, path: str, is_ready: bool) -> tuple[int, bytes, str]:
+        """Return status, content and its type."""
+        if path == "/metrics":
+            return 200, self.metrics.render(), CONTENT_TYPE
+        if path == "/healthz":
+            faults = self.pulse.faults()
+            return _verdict("failing" if faults else "ok", faults, is_good=not faults)
+        reasons = [] if is_ready else [self._unready()]
+        return _verdict("ready" if is_ready else "starting", reasons, is_good=is_ready)
+
+    def _unready(self) -> str:
+        if not self.pulse.is_heard:
+            return "Kafka does not answer"
+        return "partitions are not assigned and restored yet"
+
+
+PAGES: Final = ("/metrics", "/healthz", "/readyz")
+
+
+def _verdict(status: str, reasons: list[str], *, is_good: bool) -> tuple[int, bytes, str]:
+    content = msgspec.json.encode({"status": status, "reasons": reasons})
+    return 200 if is_good else 503, content, "application/json"
 
 
 class Worker:
@@ -52,32 +103,28 @@ class Worker:
         settings: Of the worker.
         partitions: How many partitions the input topics have.
         web_port: Port of the web server.
+        vitals: What it shows of itself.
     """
 
-    def __init__(self, settings: Settings, partitions: int, web_port: int) -> None:
+    def __init__(self, settings: Settings, partitions: int, web_port: int, vitals: Vitals) -> None:
         self._settings = settings
-        registry = CollectorRegistry()
-        self._metrics = Metrics(registry, settings.worker.max_label_sets)
-        self._pulse = Pulse(time.monotonic)
-        registry.register(self._pulse)
+        self._vitals = vitals
         self.app = _app(settings, partitions, web_port)
-        registry.register(FaustCollector(self.app.monitor))
-        self._table = self.app.Table(
-            "state", partitions=partitions, key_type=bytes, value_type=bytes
+        vitals.registry.register(FaustCollector(self.app.monitor))
+        self._table = cast(
+            StateTable,
+            self.app.Table("state", partitions=partitions, key_type=bytes, value_type=bytes),
         )
         self._made: Processor | None = None
         for name in input_topics(settings):
             self.app.agent(self.app.topic(name, **RAW), name=f"feed-{name}")(self._feed)
         self.app.task(self._run)
+        self.app.task(self._watch)
         signals: Any = self.app  # whose types no handler of named arguments satisfies
         signals.on_partitions_revoked.connect(self._on_revoked, weak=False)
         signals.on_before_shutdown.connect(self._on_shutdown, weak=False)
-        for path, page in (
-            ("/metrics", self._metrics_page),
-            ("/healthz", self._health_page),
-            ("/readyz", self._ready_page),
-        ):
-            self._add_page(path, page)
+        for path in PAGES:
+            self._add_page(path)
 
     @property
     def has_finished(self) -> bool:
@@ -88,8 +135,9 @@ class Worker:
     def _processor(self) -> Processor:
         # Made on first use, inside the running loop.
         if self._made is None:
+            vitals = self._vitals
             self._made = Processor(
-                self.app, self._settings, self._table, self._metrics, self._pulse
+                self.app, self._settings, self._table, vitals.metrics, vitals.pulse
             )
         return self._made
 
@@ -99,6 +147,25 @@ class Worker:
     async def _run(self) -> None:
         await self._processor.run()
 
+    async def _watch(self) -> None:
+        """While Kafka does not answer, find out whether it is there at all, and say so."""
+        pulse, due = self._vitals.pulse, 0.0
+        while not self.app.should_stop:
+            await asyncio.sleep(_WATCH_SECONDS)
+            if pulse.age("poll") < DOUBT_SECONDS:
+                if pulse.is_away:
+                    logs.unhush()
+                    _log.info("Kafka answers again")
+                pulse.is_away, due = False, 0.0
+                continue
+            cause = await preflight.probe(self._settings)
+            if cause is not None and not pulse.is_away:
+                logs.hush()
+            pulse.is_away = cause is not None
+            if cause is not None and time.monotonic() >= due:
+                due = time.monotonic() + preflight.SAY_SECONDS
+                _log.warning("cannot reach Kafka; trying again", cause=cause)
+
     async def _on_revoked(self, _app: Any, revoked: set[TP], **_: Any) -> None:
         await self._processor.revoke(revoked)
 
@@ -106,28 +173,23 @@ class Worker:
         if self._made is not None:
             await self._made.finish()
 
-    def _add_page(self, path: str, page: Page) -> None:
-        async def view(self: Any, _request: Any) -> Any:
-            return page(self)
+    def _add_page(self, path: str) -> None:
+        async def view(view: Any, _request: Any) -> Any:
+            is_ready = self._made is not None and self._made.is_ready
+            status, content, kind = self._vitals.page(path, is_ready)
+            return view.bytes(content, status=status, headers={"Content-Type": kind})
 
         self.app.page(path, name=path.strip("/"))(view)
-
-    def _metrics_page(self, view: Any) -> Any:
-        return view.bytes(self._metrics.render(), headers={"Content-Type": CONTENT_TYPE})
-
-    def _health_page(self, view: Any) -> Any:
-        faults = self._pulse.faults()
-        status = "failing" if faults else "ok"
-        return view.json({"status": status, "reasons": faults}, status=503 if faults else 200)
-
-    def _ready_page(self, view: Any) -> Any:
-        ready = self._processor.is_ready
-        return view.json({"status": "ready" if ready else "starting"}, status=200 if ready else 503)
 
 
 def _app(settings: Settings, partitions: int, web_port: int) -> App:
     worker, kafka = settings.worker, settings.kafka
-    App.fetch_max_wait_seconds = kafka.fetch_max_wait_seconds
+    App.batching = Batching(
+        topics=frozenset(input_topics(settings)),
+        make=_record,
+        most_bytes=worker.max_fetched_bytes,
+        fetch_max_wait_seconds=kafka.fetch_max_wait_seconds,
+    )
     return App(
         kafka.group_id,
         broker=clients.faust_brokers(kafka),
@@ -140,6 +202,8 @@ def _app(settings: Settings, partitions: int, web_port: int) -> App:
         producer_acks=-1,
         producer_max_request_size=_MOST_BYTES,
         store="memory://",
+        Table=StateTable,
+        table_standby_replicas=worker.standby_replicas,
         datadir=worker.data_dir,
         topic_partitions=partitions,
         topic_allow_declare=False,  # `ruptura topics create` makes them, and says what differs
@@ -185,9 +249,10 @@ def run_worker(settings: Settings) -> int:
 
 def _run(settings: Settings) -> int:
     Path(settings.worker.data_dir).mkdir(parents=True, exist_ok=True)
+    vitals = Vitals(settings)
     try:
         port = preflight.free_port(settings.worker.web_host, settings.worker.web_port)
-        partitions = asyncio.run(preflight.check_topics(settings))
+        partitions = asyncio.run(_prepare(settings, port, vitals))
     except (preflight.NotReady, clients.KafkaUnavailable) as error:
         _log.error("cannot start", cause=str(error))
         return 1
@@ -198,7 +263,36 @@ def _run(settings: Settings) -> int:
         partitions=partitions,
         metrics=f"http://{settings.worker.web_host}:{port}/metrics",
     )
-    return _execute(Worker(settings, partitions, port), settings.worker.stop_seconds)
+    return _execute(Worker(settings, partitions, port, vitals), settings.worker.stop_seconds)
+
+
+async def _prepare(settings: Settings, port: int, vitals: Vitals) -> int:
+    """Wait for Kafka, serving our pages, and return the number of partitions."""
+
+    async def page(request: web.Request) -> web.Response:
+        status, content, kind = vitals.page(request.path, is_ready=False)
+        return web.Response(status=status, body=content, headers={"Content-Type": kind})
+
+    async def beat() -> None:
+        while True:
+            vitals.pulse.feel("step")
+            await asyncio.sleep(_WATCH_SECONDS)
+
+    pages = web.Application()
+    for path in PAGES:
+        pages.router.add_get(path, page)
+    runner = web.AppRunner(pages, access_log=None)
+    await runner.setup()
+    vitals.pulse.is_away = True
+    beating = asyncio.ensure_future(beat())
+    try:
+        await web.TCPSite(runner, settings.worker.web_host, port).start()
+        return await preflight.check_topics(settings)
+    finally:
+        beating.cancel()
+        await runner.cleanup()
+        vitals.pulse.is_away = False
+        vitals.pulse.feel(*LIMITS)
 
 
 def _leave(_number: int, _frame: Any) -> NoReturn:
