@@ -37,6 +37,14 @@ test: .venv/.installed-dev ## Install, then run the default test suite (nothing 
 integration: servers .venv/.installed-dev ## Run the suite with real servers (Kafka, Prometheus)
 	.venv/bin/pytest -m integration $(ARGS)
 
+.PHONY: bench
+bench: build/rivals/.installed .venv/.installed-dev ## Measure the worker beside others on a real Kafka
+	.venv/bin/python -m tests.bench $(ARGS)
+
+.PHONY: soak
+soak: servers .venv/.installed-dev ## Disturb workers and Kafka at random, compare with a replay
+	.venv/bin/python -m tests.soak.run $(ARGS)
+
 .PHONY: install
 install: .venv/.installed ## Install Ruptura into .venv, and nothing else
 
@@ -67,6 +75,8 @@ wheel: .venv/.installed-dev ## Build the wheel into dist/
 lock: .venv/bin/uv ## Renew the lock file; ARGS=--upgrade takes the newest versions (uv reads UV_*)
 	.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
 	  --group dev pyproject.toml --output-file requirements.lock $(ARGS)
+	.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
+	  --group bench --output-file tests/bench/rivals.lock $(ARGS)
 
 .PHONY: clean
 clean: ## Remove .venv and everything built
@@ -118,6 +128,14 @@ servers:
 	@echo "Installing Ruptura and its development tools into .venv (about a minute)"
 	@$(PIP) install --requirement requirements.lock --editable .
 	@touch .venv/.installed $@
+
+# An environment of their own: Quix Streams wants an older confluent-kafka than the package.
+build/rivals/.installed: .venv/.created tests/bench/rivals.lock
+	@echo "Installing Quix Streams and Bytewax into build/rivals (about half a minute)"
+	@.venv/bin/python -m venv --clear build/rivals
+	@build/rivals/bin/python -m pip --disable-pip-version-check --quiet install \
+	  --requirement tests/bench/rivals.lock
+	@touch $@
 
 .venv/bin/uv: | .venv/.created
 	@$(PIP) install --constraint requirements.lock uv

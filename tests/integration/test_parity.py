@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ruptura.settings import Settings
+from tests.integration.publisher import Publisher, named, publish
 from tests.integration.recordings import kcat
 from tests.integration.workers import (
     END,
@@ -87,13 +88,13 @@ def test_events_that_arrive_while_the_worker_runs_lead_to_the_same(
     whole = write_recording(tmp_path / "whole.jsonl", told, tuning)
     expected = replayed([whole], tuning)
     assert expected.alerts
-    first = write_recording(tmp_path / "head.jsonl", head, tuning)
-    second = write_recording(tmp_path / "rest.jsonl", rest, tuning)
-    ruptura(tuning, "publish", str(first), "--speed", "max")
+    publish(tuning, head)
     with worker(tuning, tmp_path / "worker.log") as running:
         running.wait(lambda: running.counter("ruptura_events_consumed_total") == len(head))
         # Almost four hours in five seconds: ticks come in between, and have to change nothing.
-        ruptura(tuning, "publish", str(second), "--speed", "2880")
+        paced = Publisher(tuning, named(rest, tuning), seconds=5.0)
+        paced.start()
+        paced.finish()
         wait_for_alerts(running, tuning, expected)
         assert running.counter("ruptura_events_late_total") == 0
         running.stop()
@@ -105,8 +106,7 @@ def test_the_table_of_a_stopped_worker_can_be_read_from_its_changelog(
     tmp_path: Path, topic_settings: Settings
 ) -> None:
     tuning = tuned(topic_settings)
-    recording = write_recording(tmp_path / "in.jsonl", scenario()[:3000], tuning)
-    ruptura(tuning, "publish", str(recording), "--speed", "max")
+    publish(tuning, scenario()[:3000])
     with worker(tuning, tmp_path / "worker.log") as running:
         running.wait(lambda: running.counter("ruptura_events_consumed_total") == 3000)
         running.stop()
