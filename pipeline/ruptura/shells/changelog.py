@@ -80,7 +80,8 @@ class StateTable(faust.Table[bytes, bytes]):
         async def landed() -> None:
             metadata = await sent
             held = self._ledgers.get(partition)
-            if held is not None:
+            # Otherwise another worker has written too, and Faust is to read on from there.
+            if held is not None and metadata.offset == held.offset + 1:
                 held.apply(metadata.offset, key, value, epoch)
 
         return landed()

@@ -164,12 +164,14 @@ class Checkpoints:
     Attributes:
         written: How each service was written last, by partition.
         pack: Compresses a state.
+        with_clock: The partitions of which a clock was restored.
     """
 
     def __init__(self, engine: Engine, part_bytes: int = PART_BYTES) -> None:
         self.engine = engine
         self.part_bytes = part_bytes
         self.written: dict[int, dict[str, _Parts]] = {}
+        self.with_clock: set[int] = set()
         self.pack = zstandard.ZstdCompressor(level=1, write_checksum=True).compress
 
     def is_due(self) -> bool:
@@ -201,6 +203,7 @@ class Checkpoints:
     def forget(self, partition: int) -> None:
         """Drop what is known of a partition that another worker owns now."""
         self.written.pop(partition, None)
+        self.with_clock.discard(partition)
 
     def restore(self, partition: int, entries: Mapping[bytes, bytes]) -> tuple[int, int]:
         """Restore a partition at once; see `restore_in_steps`."""
@@ -234,6 +237,7 @@ class Checkpoints:
             try:
                 if name == _CLOCK:
                     engine.load_clock(partition, _unpack(value))
+                    self.with_clock.add(partition)
                 else:
                     service = name.removeprefix(_SERVICE).decode()
                     written[service] = _listed(value)

@@ -32,7 +32,7 @@ class _Text(bytearray):
 class _Batch(_DefaultRecordBatchPy):  # type: ignore[misc]  # aiokafka ships no types
     def _maybe_uncompress(self) -> None:
         super()._maybe_uncompress()
-        self._buffer = _Text(self._buffer)
+        self._buffer: bytearray = _Text(self._buffer)
 
 
 class Records(_MemoryRecordsPy):  # type: ignore[misc]  # aiokafka ships no types

@@ -11,7 +11,7 @@ before the end repeats what follows, from the positions of the state, and repeat
 from __future__ import annotations
 
 import asyncio
-import math
+import contextlib
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable
@@ -42,7 +42,9 @@ RAW: Final[dict[str, Any]] = {
 }
 """Of every topic: bytes as they are, so that no message can break Faust's decoders."""
 
-_PAUSE_SECONDS: Final = 0.01  # between steps: how long a record waits for company
+_IDLE_SECONDS: Final = 0.1  # without news, before the loop looks around
+_PAUSE_SECONDS: Final = 0.05  # between two looks at whether a checkpoint is due
+_MOST_UNSAVED: Final = 200_000  # records; then a checkpoint is due whatever the time
 _MOST_AT_ONCE: Final = 2_000  # records in a step, so that it blocks the event loop for some 10 ms
 _SETTLE_SECONDS: Final = 0.2  # between two questions to a group that may be settling
 _COLLECT_SECONDS: Final = 0.005  # of states for a checkpoint, before the loop may step again
@@ -96,9 +98,11 @@ class Processor:
         self._saving = asyncio.Lock()
         self._draft: Checkpoint | None = None
         self._saved: dict[TP, int] = {}
-        self._unsaved_bytes = 0
+        self._unsaved = 0
+        self._news = asyncio.Event()
         self._next_tick = 0.0
         self._last_seen = time.monotonic()
+        self._is_finishing = False
         self._failed = False
         self._records = 0
         self.has_finished = False
@@ -135,6 +139,7 @@ class Processor:
                 records = [each for each in records if each.offset >= intake.following]
             intake.following = batch.following
             self._inbox.put(Parcel(tp.partition, records, batch.size, batch.release))
+            self._news.set()
             return
         batch.release()
         if verdict == "seek":
@@ -174,10 +179,20 @@ class Processor:
                 elif await self._is_still_member():
                     self._pulse.feel("assignment")
                     await self._step()
-                await asyncio.sleep(0.0 if self._inbox else _PAUSE_SECONDS)
+                await self._pause()
         except Exception as error:  # noqa: BLE001 - whatever it is, the state may be half a step
             await self.fail(error)
         await saving
+
+    async def _pause(self) -> None:
+        """Let others run; wait for news where there is nothing to do."""
+        if self._inbox:
+            await asyncio.sleep(0.0)
+            return
+        self._news.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_IDLE_SECONDS):
+                await self._news.wait()
 
     async def _is_still_member(self) -> bool:
         """Whether the group still counts us in, as far as a long sleep makes that doubtful.
@@ -195,6 +210,8 @@ class Processor:
         return True
 
     def _is_doubtful(self) -> bool:
+        if self._is_finishing:
+            return False  # the loop that looks after it has ended
         return time.monotonic() - self._last_seen > self._session_seconds / 2.0
 
     async def finish(self) -> None:
@@ -202,7 +219,7 @@ class Processor:
         if self._failed:
             return
         try:
-            self._last_seen = math.inf  # the loop that looks after it has ended
+            self._is_finishing = True
             while self._inbox:
                 await self._step()
             await self._checkpoint()
@@ -233,6 +250,7 @@ class Processor:
                 started = time.perf_counter()
                 effects = self._engine.step(records)
                 self._records += len(records)
+                self._unsaved += len(records)
                 self._metrics.observe_processing(time.perf_counter() - started, len(records))
                 await self._tell(effects)
         if not self._inbox:
@@ -281,7 +299,8 @@ class Processor:
         try:
             while not self._app.should_stop:
                 await asyncio.sleep(_PAUSE_SECONDS)
-                if time.monotonic() < due or not self._sources.are_settled:
+                is_due = time.monotonic() >= due or self._unsaved >= _MOST_UNSAVED
+                if not is_due or not self._sources.are_settled:
                     continue
                 started = time.monotonic()
                 await self._checkpoint()
@@ -300,7 +319,7 @@ class Processor:
                 async with self._stepping:
                     positions = self._sources.positions()
                     draft = self._checkpoints.begin(positions, self._sources.epochs)
-                    self._draft = draft
+                    self._draft, self._unsaved = draft, 0
                 while not draft.is_complete:
                     async with self._stepping:
                         until = time.monotonic() + _COLLECT_SECONDS

@@ -158,18 +158,24 @@ class Sources:
             consumer.read_from(tp, start)
 
     def _start(self, tp: TP, first: int, end: int) -> int:
-        """Where to read on: from the state, else from what is committed, else from the earliest.
+        """Where to read on: where the state says; else at the earliest record.
 
-        With a changelog that holds nothing at all (it was deleted, or the group is new), what was
-        read before is not reflected anywhere, so all that the topic still holds is read again.
+        What the state does not reflect is reflected nowhere. So with a changelog that holds nothing
+        (it was deleted, or the group is new), all that the topic still holds is read again. Only
+        where a state is there and does not fit (it was shaped by other settings) the past is left
+        alone, and reading goes on where the group was: its alerts were published already.
         """
         position = self._engine.position(tp.topic, tp.partition)
         committed = self.consumer.committed(tp)
-        if position is None and self._table.ledger(tp.partition).offset >= 0:
-            position = committed if committed is not None and committed <= end else None
+        is_refused = (
+            tp.partition not in self._checkpoints.with_clock
+            and self._table.ledger(tp.partition).offset >= 0
+        )
+        if position is None and is_refused and committed is not None and committed <= end:
+            position = committed
         elif position is None and committed:
             _log.warning(
-                "no state in the changelog; reading again from the earliest record",
+                "no state of what was read before; reading again from the earliest record",
                 topic=tp.topic,
                 partition=tp.partition,
                 committed=committed,

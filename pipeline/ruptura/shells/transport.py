@@ -432,8 +432,13 @@ class Consumer(driver.Consumer):
         )
 
     def resume_flow(self) -> None:
-        """Read on; Faust has cleared its queues just before."""
+        """Read on; Faust has cleared its queues just before.
+
+        What was in them comes again, perhaps in other batches.
+        """
         self._budget.clear()
+        for tp in list(self._delivered):
+            self._forget_delivered(tp)
         super().resume_flow()
 
     @property
@@ -458,10 +463,14 @@ class Consumer(driver.Consumer):
         if not self._is_batched(tp):
             await super()._add_gap(tp, offset_from, offset_to)
 
+    def _forget_delivered(self, tp: TP) -> None:
+        self._delivered.pop(tp, None)
+        self._acked_index.pop(tp, None)
+
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Forget what was delivered of partitions that are taken from us."""
         for tp in revoked:
-            self._delivered.pop(tp, None)
+            self._forget_delivered(tp)
         await super().on_partitions_revoked(revoked)
 
     # Positions.
@@ -471,6 +480,7 @@ class Consumer(driver.Consumer):
 
         Batches that were fetched before are still delivered; `Batch.start` tells them apart.
         """
+        self._forget_delivered(tp)
         thread = self._thread
         thread.thread_loop.call_soon_threadsafe(_seek, thread._ensure_consumer(), tp, offset)
 
