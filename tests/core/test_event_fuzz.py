@@ -18,6 +18,7 @@ from ruptura.core.event import (
     Reason,
     Rejection,
     decode_channel_metric,
+    decode_measurement,
     decode_ticket,
     time_fault,
 )
@@ -84,7 +85,7 @@ def texts(value: object) -> list[str]:
 
 
 def judge(value: bytes | None) -> list[Reason | None]:
-    """Try both decoders on the bytes; None stands for an event."""
+    """Try all decoders on the bytes; None stands for an event."""
     source = Record("ruptura.tickets", 1, 42, NOON, b"loja-aurora", value)
     verdicts: list[Reason | None] = []
     for decode in (decode_ticket, decode_channel_metric):
@@ -101,7 +102,14 @@ def judge(value: bytes | None) -> list[Reason | None]:
         assert outcome.occurred_at.utcoffset() is not None
         fault = time_fault(source, outcome.occurred_at.timestamp(), 300.0)
         assert fault is None or explained(fault)
+    assert same(decode_measurement(source), decode_channel_metric(source))
     return verdicts
+
+
+def same(one: msgspec.Struct, other: msgspec.Struct) -> bool:
+    """Whether two outcomes say the same; the quick decoder's events are of a type of their own."""
+    assert isinstance(one, Rejection) == isinstance(other, Rejection)
+    return msgspec.structs.asdict(one) == msgspec.structs.asdict(other)
 
 
 @given(
@@ -196,3 +204,20 @@ def test_any_depth_is_an_event_or_a_rejection(depth: int, level: bytes, closed: 
 def test_no_pair_of_times_raises(timestamp: float, occurred_at: float, limit: float) -> None:
     fault = time_fault(Record("t", 0, 0, timestamp, None, b"{}"), occurred_at, limit)
     assert fault is None or explained(fault)
+
+
+@given(
+    st.lists(st.sampled_from(["ok", "a b", "", "1", "x" * 129, "é", "a:b"]), max_size=3),
+    st.booleans(),
+)
+@fuzz
+def test_names_of_metrics_are_judged_alike_however_often_and_however_they_are_written(
+    names: list[str], escaped: bool
+) -> None:
+    source = RATIO.copy()
+    del source["metric"]
+    document = encode(source)[:-1]
+    for n, name in enumerate(names):
+        field = b"\\u006detric" if escaped and n == 0 else b"metric"
+        document += b',"%s":%s' % (field, encode(name))
+    judge(document + b"}")

@@ -101,7 +101,8 @@ def advance(  # noqa: C901, PLR0911  # each return is a transition with its reas
     """
     p = risk.probability
     # One measurement is counted once, however long it stands.
-    news = 1 if any(signal.point.start == start for signal in risk.signals) else 0
+    signals = risk.signals
+    news = 1 if signals and any(signal.point.start == start for signal in signals) else 0
     if p >= tuning.warning_risk:
         if state.over == 0 and state.status is None:
             state.onset = start

@@ -12,7 +12,7 @@ from ruptura.core.alert import Lifecycle
 from ruptura.core.baseline import BaselineFactory
 from ruptura.core.calendar import Phase
 from ruptura.core.effects import SeriesPoint
-from ruptura.core.event import MAX_MAGNITUDE, ChannelMetricEvent
+from ruptura.core.event import MAX_MAGNITUDE, Measurement
 from ruptura.core.evidence import Scales
 from ruptura.core.series import TICKET_SERIES, UNKNOWN_GAUGE, UNKNOWN_RATIO, SeriesSpec
 from ruptura.core.signal import Signal, Watch, WatchState
@@ -77,13 +77,13 @@ class Channel:
         last: End of the last closed bucket that held anything, in seconds since the Unix epoch;
             minus infinity before the first. Open buckets do not count: when they were filled
             depends on the order of delivery.
+        seen: The event_ids of each source, by topic.
     """
 
     __slots__ = (
         "_kinds",
         "_parts",
         "_said",
-        "_seen",
         "_watches",
         "alert",
         "backlog",
@@ -91,6 +91,7 @@ class Channel:
         "last",
         "metrics",
         "name",
+        "seen",
         "service",
         "tickets",
     )
@@ -109,15 +110,7 @@ class Channel:
         self._watches: dict[str, Watch] = {}
         self._said: dict[str, tuple[Signal, ...]] = {}
         self.alert = Lifecycle()
-        self._seen: dict[str, Seen] = {}
-
-    def is_repeated(self, source: str, event: int, clock: float) -> bool:
-        """Tell whether an event of a source was seen before, and remember it."""
-        seen = self._seen.get(source)
-        if seen is None:
-            seen = self._seen[source] = Seen(set(), set(), clock)
-        window = self._parts.window
-        return seen.is_repeated(event, clock, window.duplicate_seconds, window.duplicate_ids)
+        self.seen: dict[str, Seen] = {}
 
     def pending(self) -> int | None:
         """Return the first open bucket that holds anything, if there is one."""
@@ -142,16 +135,17 @@ class Channel:
         channel.has_tickets = bool(self.tickets)
         coming = {metric for bucket in self.metrics.values() for metric in bucket}
         channel._kinds = {m: kind for m, kind in self._kinds.items() if m in coming}
-        channel._seen = self._seen
+        channel.seen = self.seen
         return channel
 
-    def accepts_metric(self, event: ChannelMetricEvent) -> bool:
+    def accepts_metric(self, event: Measurement) -> bool:
         """Tell whether the metric is known, or there is room for one more."""
-        if event.metric in self._kinds:
+        metric = event.metric
+        if metric in self._kinds:
             return True
         if len(self._kinds) >= self._parts.window.max_metrics:
             return False
-        self._kinds[event.metric] = "value" if event.value is not None else "ratio"
+        self._kinds[metric] = "value" if event.value is not None else "ratio"
         return True
 
     def close(self, index: int, start: float, end: float, phase: Phase, points: Points) -> Closed:
@@ -184,9 +178,11 @@ class Channel:
             sane = self._close_metrics(index, start, phase, points, signals)
         fresh = points[at:]
         warm = any(point.score is not None for point in fresh)
-        measured = {point.series for point in fresh if point.observed is not None}
-        signals.extend(self._carried(measured, start))
-        healthy = self._health(measured)
+        healthy: bool | None = True
+        if self._said or self.alert.signals:
+            measured = {point.series for point in fresh if point.observed is not None}
+            signals.extend(self._carried(measured, start))
+            healthy = self._health(measured)
         return Closed(signals, False if healthy and not sane else healthy, warm, evicted)
 
     def _close_metrics(
@@ -238,7 +234,7 @@ class Channel:
         if found:
             signals.extend(found)
             self._said[watch.series] = found
-        else:
+        elif self._said:
             self._said.pop(watch.series, None)
 
     def _carried(self, measured: set[str], start: float) -> list[Signal]:
@@ -294,7 +290,7 @@ class Channel:
             self.backlog,
             {series: watch.dump() for series, watch in self._watches.items()},
             self.alert,
-            self._seen,
+            self.seen,
             self._said,
         )
 
@@ -311,7 +307,7 @@ class Channel:
             raise ValueError("a channel that holds nothing")
         state.alert.check()
         self.backlog, self.alert = state.backlog, state.alert
-        self._seen = state.seen
+        self.seen = state.seen
         for series, found in state.said.items():
             if not found or not all(s.series == series and s.is_sound() for s in found):
                 raise ValueError(f"signals of {series!r} that are none")

@@ -7,6 +7,7 @@ buckets would (rush hours, weather, autocorrelation) is learned per scale, as a 
 
 from __future__ import annotations
 
+import struct
 from array import array
 from typing import Final
 
@@ -29,6 +30,9 @@ _FREAK: Final = 6.0
 
 _SEEN, _LOW, _HIGH, _SPREAD, _SIZE, _DISPERSION = range(6)
 _CELLS: Final = 6
+_ROW: Final = struct.Struct(f"{_CELLS}d")
+_ROW_BYTES: Final = _ROW.size
+_pack = _ROW.pack_into
 
 
 class Finding:
@@ -48,6 +52,10 @@ class Finding:
         self.below = 1.0
         self.rise = self.rise_relative = 0.0
         self.drop = self.drop_relative = 0.0
+
+
+_NOTHING: Final = Finding()
+"""What is found nearly always; nobody changes it."""
 
 
 class Scales:
@@ -99,7 +107,8 @@ class Evidence:
         """
         cells = self._cells
         family = self._family
-        if family == "gauge":
+        is_gauge = family == "gauge"
+        if is_gauge:
             deviation = expected.deviation
             low = (expected.low - expected.mean) / deviation
             high = (expected.high - expected.mean) / deviation
@@ -110,29 +119,36 @@ class Evidence:
             low, high = expected.low * size, expected.high * size
             spread = max(mean * (1.0 - expected.mean) if family == "ratio" else mean, 1e-9)
             doubt = expected.doubt
-        reach = _FREAK * (spread * cells[_DISPERSION]) ** 0.5 + (0.0 if family == "gauge" else 3.0)
+        reach = _FREAK * (spread * cells[_DISPERSION]) ** 0.5 + (0.0 if is_gauge else 3.0)
         value = min(max(observed, low - reach), high + reach)
-        finding = Finding()
+        finding = None
         at = 0
-        for keep in self._scales.keep:
-            seen = cells[at] = cells[at] * keep + value
-            low_sum = cells[at + _LOW] = cells[at + _LOW] * keep + low
-            high_sum = cells[at + _HIGH] = cells[at + _HIGH] * keep + high
-            spread_sum = cells[at + _SPREAD] = cells[at + _SPREAD] * keep * keep + spread
-            sizes = cells[at + _SIZE] = cells[at + _SIZE] * keep + size
+        # Whole rows at a time: an array gives and takes single numbers slowly.
+        for keep, row in zip(self._scales.keep, _ROW.iter_unpack(cells), strict=True):
+            seen, low_sum, high_sum, spread_sum, sizes, dispersion = row
+            seen = seen * keep + value
+            low_sum = low_sum * keep + low
+            high_sum = high_sum * keep + high
+            spread_sum = spread_sum * keep * keep + spread
+            sizes = sizes * keep + size
+            _pack(cells, at, seen, low_sum, high_sum, spread_sum, sizes, dispersion)
+            at += _ROW_BYTES
             excess = seen - high_sum if seen > high_sum else min(seen - low_sum, 0.0)
-            doubtful = doubt * (sizes if family == "gauge" else high_sum)
-            variance = cells[at + _DISPERSION] * spread_sum + doubtful * doubtful
+            doubtful = doubt * (sizes if is_gauge else high_sum)
+            variance = dispersion * spread_sum + doubtful * doubtful
             # Under two deviations no tail is worth computing: it could not become a signal.
             if excess * excess > 4.0 * variance:
+                if finding is None:
+                    finding = Finding()
                 base = high_sum if excess > 0.0 else low_sum
                 tail = self._tail(seen, base, spread_sum, variance, sizes, excess, expected.freedom)
-                relative = excess / (sizes if family == "gauge" else max(base, 1e-9))
+                relative = excess / (sizes if is_gauge else max(base, 1e-9))
                 if excess > 0.0 and tail < finding.above:
                     finding.above, finding.rise, finding.rise_relative = tail, excess, relative
                 elif excess < 0.0 and tail < finding.below:
                     finding.below, finding.drop, finding.drop_relative = tail, excess, relative
-            at += _CELLS
+        if finding is None:
+            return _NOTHING
         looks = float(self._scales.count)
         finding.above = min(1.0, finding.above * looks)
         finding.below = min(1.0, finding.below * looks)
@@ -170,7 +186,8 @@ class Evidence:
         Neighbouring sums tell nearly the same, so only every fourth is looked at.
         """
         cells = self._cells
-        if _is_vague(cells, 0):
+        high = cells[_HIGH]
+        if high - cells[_LOW] > 1e-9 * abs(high) + 1e-12:  # as `_is_vague`
             return  # what is normal is not known well enough to tell what is usual
         self._learned += weight
         self._skipped += 1

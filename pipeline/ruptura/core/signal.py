@@ -139,12 +139,13 @@ class Watch:
             tuning: What matters.
         """
         value = float(value)  # a count that came back from a snapshot must be written alike
-        family = self.spec.family
-        logarithmic = family == "gauge" and self.spec.scale == "log"
+        spec = self.spec
+        family = spec.family
+        logarithmic = family == "gauge" and spec.scale == "log"
         level = math.log(max(value, 0.0) + 1.0) if logarithmic else value
         baseline = self._baseline
         expected = baseline.expect_one(phase)
-        if (self._is_metric or family != "count") and phase.open:
+        if phase.open and (family != "count" or self._is_metric):
             self._present += 1.0
             self._buckets += 1.0
             self._missing = 0.0
@@ -159,7 +160,7 @@ class Watch:
 
         deviation = self._deviation(level, expected)
         finding = self._evidence.add(deviation, size, expected)
-        quiet = self._hush(value, expected) if self.spec.silence else 1.0
+        quiet = self._hush(value, expected) if spec.silence else 1.0
         self._above, self._below = finding.above, min(finding.below, quiet)
         strongest = min(self._above, self._below)
         point = self._point(start, value, level, size, expected, strongest, tuning)
@@ -168,7 +169,9 @@ class Watch:
                 self._since = start
         elif strongest > RELIEF:
             self._since = math.nan
-        weight = self._trust(strongest, start, hushed=quiet < SUSPICION)
+        weight = 1.0
+        if strongest < SUSPICION:
+            weight = self._trust(strongest, start, hushed=quiet < SUSPICION)
         # Twice as wary: a dispersion learned from a rupture would hide the rest of it.
         self._evidence.learn(weight * weight)
         baseline.learn_one(level, size, phase, weight)
@@ -262,8 +265,6 @@ class Watch:
         )
 
     def _trust(self, strongest: float, start: float, *, hushed: bool) -> float:
-        if strongest >= SUSPICION:
-            return 1.0
         caution = max(math.sqrt(math.sqrt(strongest / SUSPICION)), _LEAST_LEARNING)
         if hushed:
             return caution  # silence is never learned as a new level
@@ -317,8 +318,7 @@ class Watch:
         if self.spec.family == "gauge":
             reach = tails.deviations(tuning.band_probability) * variance**0.5
             return self._natural(low - reach), self._natural(high + reach)
-        lower = tails.gamma_quantile(low * size, variance, tuning.band_probability, below=True)
-        upper = tails.gamma_quantile(high * size, variance, tuning.band_probability, below=False)
+        lower, upper = tails.gamma_band(low * size, high * size, variance, tuning.band_probability)
         if self.spec.family == "ratio":
             return max(lower / size, 0.0), min(upper / size, 1.0)
         return lower, upper
@@ -335,22 +335,24 @@ class Watch:
     ) -> SeriesPoint:
         variance = self._spread(expected, size)
         lower, upper = self._band(expected, size, variance, tuning)
-        observed = value
+        observed, middle = value, expected.mean
+        score = 1.0  # the tails beyond the middle are all there is
         if self.spec.family == "gauge":
-            beyond = max(level - expected.high, expected.low - level, 0.0)
-            score = min(1.0, 2.0 * tails.level_beyond(beyond / variance**0.5, expected.freedom))
+            middle = self._natural(middle)
+            beyond = max(level - expected.high, expected.low - level)
+            if beyond > 0.0:
+                score = min(1.0, 2.0 * tails.level_beyond(beyond / variance**0.5, expected.freedom))
         else:
             if self.spec.family == "ratio":
                 observed = value / size
-            score = self._rarity(value, size, expected, variance)
-            score = min(1.0, 2.0 * score)
+            score = min(1.0, 2.0 * self._rarity(value, size, expected, variance))
         return SeriesPoint(
             self.service,
             self.channel,
             self.series,
             start,
             observed,
-            self._natural(expected.mean),
+            middle,
             lower,
             upper,
             score,

@@ -84,8 +84,9 @@ def load_service(partition: Partition, name: str, state: bytes) -> None:
             raise ValueError("a channel out of its time")
         service.channels[channel_name] = channel
     service.reflected = decoded.positions
-    service.dirty = False
     former = partition.services.get(name)
+    if former is not None:
+        partition.unmark(former)
     partition.channels += len(service.channels) - (len(former.channels) if former else 0)
     partition.services[name] = service
 

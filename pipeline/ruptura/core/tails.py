@@ -77,16 +77,29 @@ def deviations(probability: float) -> float:
     return float(-ndtri(probability))
 
 
-def gamma_quantile(mean: float, variance: float, probability: float, *, below: bool) -> float:
-    """Quantile of a gamma variable with this mean and variance, for bands of counts.
+def gamma_band(low: float, high: float, variance: float, probability: float) -> tuple[float, float]:
+    """Quantiles on both sides of gamma variables with this variance, for bands of counts.
+
+    Args:
+        low, high: Means of the lower and the upper one; mostly the same.
+        variance: Of both.
+        probability: Of what lies beyond each quantile.
 
     The cube-root approximation of Wilson & Hilferty (1931), good to a few per cent; bands are
     drawn with it, nothing is decided by it.
     """
-    if mean <= 1e-9:
-        return 0.0 if below else 3.0 * math.sqrt(variance)
-    spread = variance / (9.0 * mean * mean)
     z = deviations(probability)
-    root = 1.0 - spread + (-z if below else z) * math.sqrt(spread)
-    root = max(root, 0.0)
-    return mean * root * root * root
+    lower, upper = 0.0, 3.0 * math.sqrt(variance)
+    spread = width = 0.0
+    if low > 1e-9:
+        spread = variance / (9.0 * low * low)
+        width = math.sqrt(spread)
+        root = max(1.0 - spread - z * width, 0.0)
+        lower = low * root * root * root
+    if high > 1e-9:
+        if high != low:
+            spread = variance / (9.0 * high * high)
+            width = math.sqrt(spread)
+        root = max(1.0 - spread + z * width, 0.0)
+        upper = high * root * root * root
+    return lower, upper

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Collection
 from typing import Annotated
 
 import msgspec
@@ -16,9 +17,12 @@ Index = Annotated[int, Meta(ge=-1, le=230_000_000_000)]
 """Ranges of what a state may hold when it comes back; NaN is in none of them."""
 
 
-def are_finite(values: Iterable[float]) -> bool:
+def are_finite(values: Collection[float]) -> bool:
     """Tell whether numbers that come back as bytes are in the range of `Finite`."""
-    return all(abs(value) <= 1e60 for value in values)
+    # A NaN or an infinity stays one in the sum, whatever else there is; then ends can be trusted.
+    return not values or (
+        math.isfinite(sum(values)) and max(values) <= 1e60 and min(values) >= -1e60
+    )
 
 
 class WindowTuning(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,26 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import Annotated, Final
+from operator import itemgetter
+from typing import Annotated, Final, get_args
 
 import msgspec
 import xxhash
 from msgspec import Meta
 
-from ruptura.core.event import ChannelMetricEvent, TicketEvent
+from ruptura.core.event import Measurement, TicketEvent, TicketType
 from ruptura.core.tuning import Amount, Finite, Moment, Tally
 
-_TYPES: Final = (
-    "opened",
-    "updated",
-    "transferred",
-    "escalated",
-    "reopened",
-    "resolved",
-    "closed",
-    "abandoned",
-    "rated",
-)
+_TYPES: Final[tuple[TicketType, ...]] = get_args(TicketType)
 _TYPE_INDEX: Final = {name: index for index, name in enumerate(_TYPES)}
 _OPENED, _UPDATED, _TRANSFERRED, _ESCALATED, _REOPENED, _RESOLVED, _CLOSED, _ABANDONED, _RATED = (
     range(len(_TYPES))
@@ -40,9 +31,13 @@ _MEANS: Final = (
 )
 
 
+_moment = itemgetter(0)
+_digest = xxhash.xxh3_64_intdigest
+
+
 def identity(text: str) -> int:
     """Return 64 bits that stand for an identifier (XXH3; two of a million clash once in 10^7)."""
-    return xxhash.xxh3_64_intdigest(text.encode())
+    return _digest(text.encode())
 
 
 class Seen(msgspec.Struct, array_like=True):
@@ -73,11 +68,12 @@ class Seen(msgspec.Struct, array_like=True):
             return False
         if clock - self.turned >= seconds:
             self.older, self.recent, self.turned = self.recent, set(), clock
-        if event in self.recent or event in self.older:
+        recent = self.recent
+        if event in recent or event in self.older:
             return True
-        self.recent.add(event)
-        if len(self.recent) * 2 > most:
-            self.older, self.recent = self.recent, set()
+        recent.add(event)
+        if len(recent) * 2 > most:
+            self.older, self.recent = recent, set()
         return False
 
 
@@ -114,27 +110,27 @@ def add_ticket(bucket: TicketBucket, event: TicketEvent, occurred_at: float) -> 
     kind = _TYPE_INDEX[event.type]
     bucket.counts[kind] += 1
     if kind in _MOVES:
-        resolution = event.resolution_seconds
+        resolution = event.resolution_seconds if kind == _RESOLVED else None
         bucket.moves.append(
             (
                 occurred_at,
                 kind,
                 identity(event.ticket_id),
-                -1.0 if resolution is None or kind != _RESOLVED else resolution,
+                -1.0 if resolution is None else resolution,
             )
         )
-        if kind == _OPENED and event.customer_id is not None:
-            bucket.customers.add(event.customer_id)
+        if kind == _OPENED and (customer := event.customer_id) is not None:
+            bucket.customers.add(customer)
     if event.exception is not None:
         bucket.exceptions.setdefault(event.exception, set()).add(identity(event.ticket_id))
-    if event.wait_seconds is not None:
-        bucket.sums[_WAIT] += event.wait_seconds
+    if (wait := event.wait_seconds) is not None:
+        bucket.sums[_WAIT] += wait
         bucket.samples[_WAIT] += 1
-    if event.handle_seconds is not None:
-        bucket.sums[_HANDLE] += event.handle_seconds
+    if (handle := event.handle_seconds) is not None:
+        bucket.sums[_HANDLE] += handle
         bucket.samples[_HANDLE] += 1
-    if event.rating is not None:
-        bucket.sums[_RATING] += event.rating
+    if (rating := event.rating) is not None:
+        bucket.sums[_RATING] += rating
         bucket.samples[_RATING] += 1
     if event.handled_by == "bot":
         if kind in {_TRANSFERRED, _ESCALATED}:
@@ -151,14 +147,14 @@ class MetricSum(msgspec.Struct, array_like=True):
     denominator: Amount
 
 
-def add_metric(bucket: dict[str, MetricSum], event: ChannelMetricEvent) -> None:
+def add_metric(bucket: dict[str, MetricSum], event: Measurement) -> None:
     """Add a measurement to its bucket."""
     total = bucket.get(event.metric)
     if total is None:
         total = bucket[event.metric] = MetricSum(0, 0.0, 0.0)
     total.samples += 1
-    if event.value is not None:
-        total.total += event.value
+    if (value := event.value) is not None:
+        total.total += value
     else:
         total.total += event.numerator or 0.0
         total.denominator += event.denominator or 0.0
@@ -189,6 +185,8 @@ class Backlog(msgspec.Struct, array_like=True):
             How many of the oldest had to be forgotten.
         """
         entered = self.entered
+        if not bucket.moves and len(entered) <= most:
+            return 0
         for occurred_at, kind, ticket, resolution in sorted(bucket.moves, key=_moment):
             if kind in _ENTERS:
                 entered.setdefault(ticket, occurred_at)
@@ -207,10 +205,6 @@ class Backlog(msgspec.Struct, array_like=True):
         for ticket in list(islice(entered, surplus)):
             del entered[ticket]
         return surplus
-
-
-def _moment(move: tuple[float, int, int, float]) -> float:
-    return move[0]
 
 
 def ticket_values(bucket: TicketBucket, backlog: Backlog) -> Iterator[tuple[str, float, float]]:

@@ -11,7 +11,7 @@ from river import stats
 from ruptura.core.baseline import Expectation
 from ruptura.core.calendar import Phase
 from ruptura.core.tuning import are_finite
-from ruptura.detectors.week import VISITS_TRUSTED, Weekly
+from ruptura.detectors.week import VISITS_TRUSTED, Grid, Weekly
 
 OFFSET_SECONDS: Final = 86_400.0
 SPREAD_SECONDS: Final = 3 * 86_400.0
@@ -39,14 +39,27 @@ class RobustLevel:
 
     Args:
         bucket_seconds: Length of a bucket.
+        grid: Shared by all models.
         logarithmic: Whether levels come as natural logarithms.
     """
 
-    def __init__(self, bucket_seconds: float, *, logarithmic: bool) -> None:
-        self._visit = max(3600.0 / bucket_seconds, 1.0)
-        self._week = Weekly(3600.0 / bucket_seconds)
+    __slots__ = (
+        "_known",
+        "_logarithmic",
+        "_memory",
+        "_offset",
+        "_overall",
+        "_phase",
+        "_rated",
+        "_spread",
+        "_week",
+    )
+
+    def __init__(self, bucket_seconds: float, grid: Grid, *, logarithmic: bool) -> None:
+        self._week = Weekly(grid)
         self._overall = stats.Mean()
-        self._told: tuple[Phase | None, float, float] = (None, 0.0, 0.0)
+        self._phase: Phase | None = None
+        self._rated = self._known = 0.0  # what the profile said of that phase
         self._memory = max(SPREAD_SECONDS / bucket_seconds, 2.0)
         self._offset = stats.EWMean(1.0 / max(OFFSET_SECONDS / bucket_seconds, 2.0))
         self._spread = stats.EWMean(1.0 / self._memory)
@@ -56,14 +69,14 @@ class RobustLevel:
         """Tell the level that a bucket at this phase should have."""
         overall = self._overall.get()
         rate, pooled, known, exposure = self._week.rate(phase, overall, _BELIEF)
-        self._told = (phase, rate, known)
+        self._phase, self._rated, self._known = phase, rate, known
         mean = rate + self._offset.get()
         floor = _RELATIVE_FLOOR * (1.0 if self._logarithmic else abs(mean)) + 1e-9
         deviation = max(self._spread.get() * _DEVIATIONS_PER_MEAN_ABSOLUTE, floor)
-        visits = exposure / self._visit - 1.0
+        visits = exposure / self._week.visit - 1.0
         trust = min(1.0, visits / VISITS_TRUSTED[phase.day_type])
         apart = (1.0 - trust) * (abs(pooled - rate) + deviation) if trust < 1.0 else 0.0
-        freedom = min(4.0 + self._overall.n / self._visit, 30.0)
+        freedom = min(4.0 + self._overall.n / self._week.visit, 30.0)
         return Expectation(
             mean,
             mean - apart,
@@ -75,8 +88,8 @@ class RobustLevel:
 
     def learn_one(self, value: float, size: float, phase: Phase, weight: float) -> None:
         """Learn the level of one bucket; `size` is 1."""
-        told, rate, known = self._told
-        if told is not phase:
+        rate, known = self._rated, self._known
+        if self._phase is not phase:
             rate, _, known, _ = self._week.rate(phase, self._overall.get(), _BELIEF)
         n = self._overall.n
         if n == 0.0:

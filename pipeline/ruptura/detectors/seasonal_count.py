@@ -10,7 +10,7 @@ from river import stats
 from ruptura.core.baseline import Expectation
 from ruptura.core.calendar import Phase
 from ruptura.core.tuning import are_finite
-from ruptura.detectors.week import VISITS_TRUSTED, Weekly
+from ruptura.detectors.week import VISITS_TRUSTED, Grid, Weekly
 
 LEVEL_SECONDS: Final = 2 * 86_400.0
 """Time in which the level forgets to 1/e: a permanent change is normal after a few days."""
@@ -39,13 +39,16 @@ class SeasonalCount:
 
     Args:
         bucket_seconds: Length of a bucket.
+        grid: Shared by all models.
     """
 
-    def __init__(self, bucket_seconds: float) -> None:
-        self._week = Weekly(3600.0 / bucket_seconds)
-        self._visit = max(3600.0 / bucket_seconds, 1.0)
+    __slots__ = ("_due", "_known", "_memory", "_overall", "_phase", "_rated", "_seen", "_week")
+
+    def __init__(self, bucket_seconds: float, grid: Grid) -> None:
+        self._week = Weekly(grid)
         self._overall = stats.Mean()
-        self._told: tuple[Phase | None, float, float] = (None, 0.0, 0.0)
+        self._phase: Phase | None = None
+        self._rated = self._known = 0.0  # what the profile said of that phase
         self._memory = max(LEVEL_SECONDS / bucket_seconds, 2.0)
         self._seen = stats.EWMean(1.0 / self._memory)
         self._due = stats.EWMean(1.0 / self._memory)
@@ -58,17 +61,17 @@ class SeasonalCount:
 
     def _rate(self, phase: Phase) -> tuple[float, float, float, float]:
         overall = self._overall.get()
-        events = max(overall * self._visit, 1e-9)  # in a visit of an ordinary hour
+        events = max(overall * self._week.visit, 1e-9)  # in a visit of an ordinary hour
         return self._week.rate(phase, overall, min(_PROFILE_PRIOR / events, 1.0))
 
     def expect_one(self, phase: Phase) -> Expectation:
         """Tell how many events a bucket at this phase should hold."""
         rate, pooled, known, exposure = self._rate(phase)
-        self._told = (phase, rate, known)
+        self._phase, self._rated, self._known = phase, rate, known
         level = self._level()
         mean = rate * level
         # Nothing is promised of an hour that this kind of day has never had.
-        visits = exposure / self._visit - 1.0
+        visits = exposure / self._week.visit - 1.0
         trust = min(1.0, visits / VISITS_TRUSTED[phase.day_type])
         low = mean if trust >= 1.0 else mean * trust
         high = mean if trust >= 1.0 else mean + (1.0 - trust) * max(pooled * level - mean, 0.0)
@@ -76,15 +79,15 @@ class SeasonalCount:
             low = 0.0
         doubt = (
             1.0 / max(rate * exposure, 1.0)
-            + _DAYS_DIFFER * _DAYS_DIFFER * self._visit / exposure
+            + _DAYS_DIFFER * _DAYS_DIFFER * self._week.visit / exposure
             + _SHAPE_DOUBT * _SHAPE_DOUBT
         ) ** 0.5
         return Expectation(mean, low, high, 0.0, doubt, 0.0)
 
     def learn_one(self, value: float, size: float, phase: Phase, weight: float) -> None:
         """Learn the events of one bucket; `size` is 1."""
-        told, rate, known = self._told
-        if told is not phase:
+        rate, known = self._rated, self._known
+        if self._phase is not phase:
             rate, _, known, _ = self._rate(phase)
         if self._overall.n == 0.0:
             self._seen.update(value)

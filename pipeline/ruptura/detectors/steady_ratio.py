@@ -26,6 +26,8 @@ class SteadyRatio:
         bucket_seconds: Length of a bucket.
     """
 
+    __slots__ = ("_buckets", "_hits", "_memory", "_trials")
+
     def __init__(self, bucket_seconds: float) -> None:
         self._memory = max(MEMORY_SECONDS / bucket_seconds, 2.0)
         self._hits = stats.EWMean(1.0 / self._memory)
