@@ -95,7 +95,7 @@ class Told:
         if self.failure is not None:
             raise self.failure
         [(topic, [(partition, _, _)])] = request.topics
-        part = (partition, self.error, 99, 99, 0, [], -1, self.content)
+        part: Any = (partition, self.error, 99, 99, 0, [], -1, self.content)
         return SimpleNamespace(API_VERSION=11, topics=[(topic, [part])])
 
 

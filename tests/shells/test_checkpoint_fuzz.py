@@ -139,8 +139,8 @@ def test_a_hostile_log_is_read_and_restored_without_an_exception(
     log: list[tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]],
 ) -> None:
     ledger = Ledger()
-    for offset, (key, value) in enumerate(written(PART_BYTES).items()):
-        ledger.apply(offset, key, value, 1)
+    for offset, entry in enumerate(written(PART_BYTES).items()):
+        ledger.apply(offset, *entry, 1)
     for offset, (key, value, headers) in enumerate(log, ledger.offset + 1):
         ledger.apply(offset, key, value, epoch_of(headers))
     assert ledger.foreign == sum(k is None or epoch_of(h) != 1 for k, _, h in log)

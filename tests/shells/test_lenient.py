@@ -47,7 +47,7 @@ def test_the_lenient_reader_reads_as_aiokafka_does(codec: int) -> None:
     content = of_transaction(content, producer=5) + marker(6, b"\0\0\0\0")
 
     def read(reader: Any) -> list[Any]:
-        found = []
+        found: list[Any] = []
         while reader.has_next():
             piece = reader.next_batch()
             assert piece.validate_crc()

@@ -106,7 +106,7 @@ def test_a_dead_letter_counts_once_the_broker_has_it() -> None:
 def test_a_dead_letter_that_is_too_large_is_cut_instead_of_ending_the_worker(
     is_wrapped: bool,
 ) -> None:
-    def too_large(value: bytes) -> Exception | None:
+    def too_large(value: bytes) -> Any:
         if len(value) < 1_000_000:
             return None
         error = MessageSizeTooLargeError("too large")

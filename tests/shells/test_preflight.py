@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import msgspec
 import pytest
+import structlog
+from aiokafka.errors import AuthenticationFailedError
 
 from ruptura.settings import Settings
 from ruptura.shells import preflight, topics
@@ -42,15 +45,81 @@ def test_the_first_broker_that_answers_will_do(broker: str) -> None:
         assert asyncio.run(preflight.check_topics(settings)) == PARTITIONS
 
 
-def test_no_broker_is_one_line_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preflight, "PATIENCE_SECONDS", 0.0)
+def test_a_broker_that_answers_passes_the_probe_whatever_topics_it_has(broker: str) -> None:
+    assert asyncio.run(preflight.probe(with_broker(broker))) is None
+
+
+def test_no_broker_is_one_line_that_names_it() -> None:
     with socket.socket() as unheard:
         unheard.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{unheard.getsockname()[1]}"
-        with pytest.raises(KafkaUnavailable) as refused:
-            asyncio.run(preflight.check_topics(with_broker(address)))
-    assert str(refused.value).startswith(f"cannot reach Kafka at {address}: ")
-    assert "\n" not in str(refused.value)
+        cause = asyncio.run(preflight.probe(with_broker(address)))
+    assert cause is not None
+    assert cause.startswith(f"cannot reach Kafka at {address}: ")
+    assert "\n" not in cause
+
+
+def test_a_broker_that_shows_no_topic_is_there_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def forbidden(*_arguments: object) -> dict[str, int]:
+        raise preflight.NotReady("the broker does not let us see topic t")
+
+    monkeypatch.setattr(preflight, "_ask", forbidden)
+    assert asyncio.run(preflight.probe(Settings())) is None
+
+
+def test_credentials_that_are_refused_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    async def refusing(host: str, *_arguments: object) -> dict[str, int]:
+        asked.append(host)
+        raise AuthenticationFailedError("no such user")
+
+    monkeypatch.setattr(preflight, "_ask", refusing)
+    with pytest.raises(KafkaUnavailable, match="no such user"):
+        asyncio.run(preflight.check_topics(with_broker("one:1,two:2")))
+    assert asked == ["one"], "the next broker would refuse them too"
+
+
+class Waiting:
+    """A loop's time, in which brokers stay away for so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.now = 0.0
+        self.pauses: list[float] = []
+
+    def time(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.now += seconds
+
+    async def ask(self, *_arguments: object) -> dict[str, int]:
+        if self.now < self.seconds:
+            raise KafkaUnavailable("cannot reach Kafka at broker:1: connection refused")
+        return dict.fromkeys(("a", "b"), 4)
+
+
+def test_it_waits_for_hours_asks_every_few_seconds_and_says_so_once_a_minute(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waiting = Waiting(2 * 3600.0)
+    monkeypatch.setattr(preflight, "_asked", waiting.ask)
+    monkeypatch.setattr(
+        preflight, "asyncio", SimpleNamespace(get_running_loop=lambda: waiting, sleep=waiting.sleep)
+    )
+    with structlog.testing.capture_logs() as said:
+        found = asyncio.run(preflight._partitions(Settings().kafka, ["a", "b"]))
+    assert found == {"a": 4, "b": 4}
+    assert waiting.pauses[:5] == [0.5, 1.0, 2.0, 4.0, 5.0]
+    assert set(waiting.pauses[4:]) == {5.0}
+    assert 110 <= len(said) <= 120
+    assert {(each["event"], each["cause"]) for each in said} == {
+        ("waiting for Kafka", "cannot reach Kafka at broker:1: connection refused")
+    }
 
 
 def test_a_broker_that_starts_a_little_later_is_waited_for(

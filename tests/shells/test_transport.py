@@ -17,12 +17,15 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer
+from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import (
     CommitFailedError,
     GroupAuthorizationFailedError,
     IllegalStateError,
     KafkaConnectionError,
 )
+from aiokafka.protocol.produce import ProduceRequest
+from aiokafka.structs import TopicPartition as KafkaPartition
 from confluent_kafka import Consumer, Producer, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
@@ -30,6 +33,7 @@ from faust.types import TP
 from ruptura.shells import transport
 from ruptura.shells.demo.embedded import PARTITIONS, embedded_broker
 from tests.shells.bare_consumer import CHANGELOG, HELD, OTHERS, SETTINGS, consumer
+from tests.shells.fetches import batch, with_odd_header
 
 
 class Reader:
@@ -245,11 +249,15 @@ if __name__ == "__main__":
 
 
 def test_an_ordinary_app_counts_every_record_and_commits(tmp_path: Path) -> None:
+    """Among them one with a header that no other reader of aiokafka's gets past."""
     script, report = tmp_path / "counts.py", tmp_path / "report"
     script.write_text(COUNTING)
     report.touch()
     with embedded_broker() as address:
         ends = produce(address, 1_000)
+        ends[PARTITIONS - 1] = 3
+        odd = with_odd_header(0, [b"odd", b"too"], b"\xff\xfe") + batch(2, [b"sound"])
+        asyncio.run(append(address, PARTITIONS - 1, odd))
         app = subprocess.Popen([sys.executable, script, address, report])
         try:
             committed = wait_until_committed(address, ends, app)
@@ -271,6 +279,23 @@ def produce(address: str, count: int) -> dict[int, int]:
         ends[number % (PARTITIONS - 1)] += 1
     assert producer.flush(30) == 0
     return ends
+
+
+async def append(address: str, partition: int, content: bytes) -> None:
+    """Write batches as they are."""
+    client = AIOKafkaClient(bootstrap_servers=address)
+    await client.bootstrap()
+    try:
+        await client.force_metadata_update()
+        await client.fetch_all_metadata()
+        node = client.cluster.leader_for_partition(KafkaPartition("clicks", partition))
+        answer = await client.send(
+            node, ProduceRequest(None, 1, 5_000, [("clicks", [(partition, content)])])
+        )
+        [(_, [(_, code, *_)])] = answer.topics
+        assert code == 0
+    finally:
+        await client.close()
 
 
 def wait_until_committed(

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import ssl
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
+from aiohttp import ClientSession
 from confluent_kafka import Producer
+from faust.types import TP
 
+from ruptura.assembly import input_topics
+from ruptura.core.record import Record
 from ruptura.settings import KafkaSettings, Settings
-from ruptura.shells import worker
+from ruptura.shells import preflight, worker
+from ruptura.shells.changelog import StateTable
 from ruptura.shells.demo.embedded import embedded_broker
+from ruptura.shells.metrics import CONTENT_TYPE
 from tests.integration.workers import WorkerProcess, tuned
 from tests.simulation.contact_centre import MONDAY, ticket
 
@@ -87,5 +96,119 @@ def test_credentials_reach_faust() -> None:
 
 @pytest.mark.parametrize("name", ["/metrics", "/healthz", "/readyz"])
 def test_the_pages_are_where_they_are_documented(name: str) -> None:
-    made = worker.Worker(Settings(), 4, 7071)
+    made = worker.Worker(Settings(), 4, 7071, worker.Vitals(Settings()))
     assert name in made.app.web.views
+
+
+def test_fetching_and_standby_are_as_the_settings_say() -> None:
+    default = Settings()
+    settings = msgspec.structs.replace(
+        with_kafka(fetch_max_wait_seconds=0.125),
+        worker=msgspec.structs.replace(
+            default.worker, max_fetched_bytes=1 << 21, standby_replicas=2
+        ),
+    )
+    app: Any = worker._app(settings, 12, 7070)
+    assert app.conf.table_standby_replicas == 2
+    assert app.conf.Table is StateTable
+    assert app.batching.topics == set(input_topics(settings))
+    assert app.batching.most_bytes == 1 << 21
+    assert app.batching.fetch_max_wait_seconds == 0.125
+
+
+def test_a_record_of_aiokafka_becomes_one_of_ours() -> None:
+    raw = SimpleNamespace(
+        offset=7, timestamp=1_500, key=b"k", value=None, headers=[("a", b"1"), ("b", None)]
+    )
+    assert worker._record(TP("t", 3), raw) == Record(
+        "t", 3, 7, 1.5, b"k", None, (("a", b"1"), ("b", b""))
+    )
+    raw.headers = []
+    assert worker._record(TP("t", 3), raw).headers == ()
+
+
+# What it shows of itself.
+
+
+def vitals(monkeypatch: pytest.MonkeyPatch, *, age: float = 0.0) -> worker.Vitals:
+    now = [1_000.0]
+    monkeypatch.setattr("ruptura.shells.worker.time", SimpleNamespace(monotonic=lambda: now[0]))
+    made = worker.Vitals(Settings())
+    now[0] += age
+    return made
+
+
+def page(subject: worker.Vitals, path: str, *, is_ready: bool = True) -> tuple[int, Any]:
+    status, content, kind = subject.page(path, is_ready)
+    assert kind == "application/json"
+    return status, json.loads(content)
+
+
+def test_a_healthy_worker_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    subject = vitals(monkeypatch)
+    assert page(subject, "/healthz") == (200, {"status": "ok", "reasons": []})
+    assert page(subject, "/readyz") == (200, {"status": "ready", "reasons": []})
+
+
+def test_what_stands_still_fails_the_health_with_its_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    subject = vitals(monkeypatch, age=1_000.0)
+    status, told = page(subject, "/healthz")
+    assert (status, told["status"]) == (503, "failing")
+    assert told["reasons"] == subject.pulse.faults()
+    assert len(told["reasons"]) > 1
+
+
+def test_who_is_not_ready_says_whether_it_waits_for_kafka(monkeypatch: pytest.MonkeyPatch) -> None:
+    subject = vitals(monkeypatch)
+    status, told = page(subject, "/readyz", is_ready=False)
+    assert (status, told["status"]) == (503, "starting")
+    assert told["reasons"] == ["partitions are not assigned and restored yet"]
+    subject.pulse.is_away = True
+    assert page(subject, "/readyz", is_ready=False)[1]["reasons"] == ["Kafka does not answer"]
+
+
+def test_metrics_are_of_the_worker_and_of_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    status, content, kind = vitals(monkeypatch).page("/metrics", is_ready=False)
+    assert (status, kind) == (200, CONTENT_TYPE)
+    for name in (b"ruptura_worker_beat_age_seconds{", b"ruptura_events_rejected_total{"):
+        assert name in content
+
+
+def test_while_kafka_is_away_at_the_start_the_pages_are_there_and_say_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = Settings()
+    port = preflight.free_port("127.0.0.1", 0)
+    subject = worker.Vitals(settings)
+    seen: dict[str, tuple[int, bytes]] = {}
+
+    async def check_topics(_settings: Settings) -> int:
+        async with ClientSession() as session:
+            for path in worker.PAGES:
+                async with session.get(f"http://127.0.0.1:{port}{path}") as answer:
+                    seen[path] = answer.status, await answer.read()
+        return 12
+
+    monkeypatch.setattr(preflight, "check_topics", check_topics)
+    assert asyncio.run(worker._prepare(settings, port, subject)) == 12
+    assert seen["/healthz"][0] == 200, "to start us anew would not bring Kafka back"
+    assert seen["/readyz"][0] == 503
+    assert b"Kafka does not answer" in seen["/readyz"][1]
+    assert b"ruptura_worker_kafka_reachable 0.0" in seen["/metrics"][1]
+    assert not subject.pulse.is_away
+    assert preflight.free_port("127.0.0.1", port) == port, "Faust's server needs it now"
+
+
+def test_what_keeps_it_from_starting_leaves_the_port_free(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def check_topics(_settings: Settings) -> int:
+        raise preflight.NotReady("no such topic: t")
+
+    monkeypatch.setattr(preflight, "check_topics", check_topics)
+    port = preflight.free_port("127.0.0.1", 0)
+    with pytest.raises(preflight.NotReady):
+        asyncio.run(worker._prepare(Settings(), port, worker.Vitals(Settings())))
+    assert preflight.free_port("127.0.0.1", port) == port

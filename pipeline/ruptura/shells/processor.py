@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Any, Final
 
 import faust
@@ -23,7 +23,7 @@ from faust.types import TP
 
 from ruptura.assembly import build_engine, input_topics
 from ruptura.core.effects import Effects
-from ruptura.core.record import Tick
+from ruptura.core.record import Input, Tick
 from ruptura.settings import Settings
 from ruptura.shells import logs
 from ruptura.shells.changelog import StateTable
@@ -247,14 +247,25 @@ class Processor:
         if self._inbox:
             async with self._stepping:
                 records = self._inbox.take(_MOST_AT_ONCE)
-                started = time.perf_counter()
-                effects = self._engine.step(records)
                 self._records += len(records)
                 self._unsaved += len(records)
-                self._metrics.observe_processing(time.perf_counter() - started, len(records))
-                await self._tell(effects)
+                seconds = await self._step_through(records)
+                self._metrics.observe_processing(seconds, len(records))
         if not self._inbox:
             await self._let_time_pass()
+
+    async def _step_through(self, inputs: Sequence[Input]) -> float:
+        """Step the engine, letting others run between portions; return its seconds."""
+        seconds = 0.0
+        portions = self._engine.steps(inputs)
+        while True:
+            started = time.perf_counter()
+            effects = next(portions, None)
+            seconds += time.perf_counter() - started
+            if effects is None:
+                return seconds
+            await self._tell(effects)
+            await asyncio.sleep(0.0)
 
     async def _let_time_pass(self) -> None:
         """Promise, of each partition that was read to its end, that nothing more has come."""
@@ -275,7 +286,7 @@ class Processor:
                 for tp, promise in promises.items()
                 if tp in self._sources.intakes
             ]
-            await self._tell(self._engine.step(ticks))
+            await self._step_through(ticks)
 
     # Out: documents and checkpoints.
 
