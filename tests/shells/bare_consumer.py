@@ -10,7 +10,7 @@ from weakref import WeakSet
 from faust.types import TP
 
 from ruptura.shells import transport
-from ruptura.shells.transport import Batching
+from ruptura.shells.batch import Batching, Budget
 
 HELD, OTHERS, CHANGELOG = TP("t", 0), TP("t", 1), TP("log", 0)
 SETTINGS = Batching(topics=frozenset({"t"}), most_bytes=1_000, fetch_max_wait_seconds=0.07)
@@ -38,5 +38,5 @@ def consumer(reader: object = None) -> Any:
     bare._unacked_messages = WeakSet()
     bare._waiting_for_ack = None
     bare._delivered = {}
-    bare._budget = transport._Budget(SETTINGS.most_bytes)
+    bare._budget = Budget(SETTINGS.most_bytes)
     return bare

@@ -17,8 +17,8 @@ from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import TopicPartition
 from faust.types import TP
 
-from ruptura.shells import transport
-from ruptura.shells.transport import Batch, Batching
+from ruptura.shells.batch import Batch, Batching
+from ruptura.shells.reader import Thread
 
 CLICKS, OTHERS, CHANGELOG = TP("clicks", 0), TP("clicks", 1), TP("counts-changelog", 0)
 
@@ -123,7 +123,7 @@ class Fetches:
         fetcher._key_deserializer = fetcher._value_deserializer = None
         fetcher._prefetch_backoff = 0.1
         self.fetcher = fetcher
-        thread: Any = object.__new__(transport._Thread)
+        thread: Any = object.__new__(Thread)
         thread.batching = batching or Batching(topics=frozenset({"clicks"}))
         thread.consumer = SimpleNamespace(flow_active=True)
         thread.log = logging.getLogger("tests.fetches")

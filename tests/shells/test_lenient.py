@@ -10,7 +10,7 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.record.memory_records import MemoryRecords
 
-from ruptura.shells import transport
+from ruptura.shells import reader
 from ruptura.shells.lenient import Records
 from tests.shells.fetches import (
     CHANGELOG,
@@ -99,7 +99,7 @@ def test_a_changelog_is_read_on_too() -> None:
 
 
 def test_what_cannot_be_fetched_again_now_is_tried_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "_FAULT_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(reader, "_FAULT_PAUSE_SECONDS", 0.0)
 
     async def scenario() -> None:
         fetches = Fetches()

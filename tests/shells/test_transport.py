@@ -30,8 +30,10 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from ruptura.shells import transport
+from ruptura.shells import reader, transport
+from ruptura.shells.batch import ReadOffsets
 from ruptura.shells.demo.embedded import PARTITIONS, embedded_broker
+from ruptura.shells.reader import Thread
 from tests.shells.bare_consumer import CHANGELOG, HELD, OTHERS, SETTINGS, consumer
 from tests.shells.fetches import batch, with_odd_header
 
@@ -89,7 +91,7 @@ def test_whatever_is_written_otherwise_in_another_version_is_named(
 
 async def read_settings() -> dict[str, Any]:
     """What our thread has made of the aiokafka consumer that Faust made."""
-    thread: Any = object.__new__(transport._Thread)
+    thread: Any = object.__new__(Thread)
     thread.batching = SETTINGS
     made = thread._create_worker_consumer(None)
     try:
@@ -123,7 +125,7 @@ def test_an_aiokafka_that_names_them_otherwise_is_noticed(monkeypatch: pytest.Mo
 
 
 def test_offsets_that_faust_notes_are_heeded_of_other_topics_only() -> None:
-    noted = transport._ReadOffsets(SETTINGS.topics)
+    noted = ReadOffsets(SETTINGS.topics)
     noted[HELD] = noted[CHANGELOG] = 99
     assert (noted[HELD], noted[CHANGELOG], noted[TP("log", 1)]) == (None, 99, None)
     assert noted.pop(CHANGELOG, None) == 99
@@ -171,7 +173,7 @@ class Group:
 
 
 def commit(group: Group, offsets: dict[TP, int], *, is_stopping: bool = False) -> bool:
-    thread: Any = object.__new__(transport._Thread)
+    thread: Any = object.__new__(Thread)
     thread._ensure_consumer = lambda: group
     thread.assignment = lambda: {HELD}
     thread.consumer = SimpleNamespace(should_stop=is_stopping)
@@ -193,7 +195,7 @@ def test_a_group_that_has_moved_on_takes_nothing_and_it_is_no_crash(error: Excep
 
 
 def test_without_brokers_the_commit_waits_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "_FAULT_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(reader, "_FAULT_PAUSE_SECONDS", 0.0)
     group = Group(KafkaConnectionError("gone"), KafkaConnectionError("gone"))
     assert commit(group, {HELD: 7})
     assert group.told == [{HELD: 7}] * 3

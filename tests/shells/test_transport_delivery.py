@@ -13,8 +13,7 @@ from faust.types import TP
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ruptura.shells import transport
-from ruptura.shells.transport import Batch
+from ruptura.shells.batch import Batch, Budget
 from tests.shells.bare_consumer import CHANGELOG, HELD, OTHERS, consumer
 
 
@@ -151,7 +150,7 @@ def batch_of(tp: TP, size: int) -> Batch:
 
 
 def test_each_partition_has_its_share_and_no_more_is_fetched_beyond_it() -> None:
-    budget = transport._Budget(1_000)
+    budget = Budget(1_000)
     both = {HELD, OTHERS}
     assert budget.open(both) == both
     flood = batch_of(HELD, 500)
@@ -167,7 +166,7 @@ def test_each_partition_has_its_share_and_no_more_is_fetched_beyond_it() -> None
 
 
 def test_a_batch_is_released_once_and_drops_its_records() -> None:
-    budget = transport._Budget(1_000)
+    budget = Budget(1_000)
     batch, other = batch_of(HELD, 400), batch_of(HELD, 100)
     budget.take(batch)
     budget.take(other)
@@ -179,7 +178,7 @@ def test_a_batch_is_released_once_and_drops_its_records() -> None:
 
 
 def test_a_release_tells_who_waits_for_room() -> None:
-    budget = transport._Budget(1_000)
+    budget = Budget(1_000)
     batch = batch_of(HELD, 1_000)
     budget.take(batch)
     budget.has_room.clear()
@@ -188,7 +187,7 @@ def test_a_release_tells_who_waits_for_room() -> None:
 
 
 def test_what_was_handed_out_before_faust_cleared_its_queues_is_not_counted_twice() -> None:
-    budget = transport._Budget(1_000)
+    budget = Budget(1_000)
     old, new = batch_of(HELD, 900), batch_of(HELD, 300)
     budget.take(old)
     budget.has_room.clear()

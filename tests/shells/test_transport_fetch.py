@@ -10,7 +10,7 @@ import pytest
 from aiokafka.consumer.fetcher import FetchError
 from aiokafka.errors import ConsumerStoppedError, TopicAuthorizationFailedError
 
-from ruptura.shells import transport
+from ruptura.shells import reader
 from ruptura.shells.transport import Batch, Batching
 from tests.shells.fetches import (
     ABORT,
@@ -152,7 +152,7 @@ class Made:
 def test_damaged_bytes_are_fetched_again_after_a_pause_and_what_came_before_is_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(transport, "_FAULT_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(reader, "_FAULT_PAUSE_SECONDS", 0.0)
     damaged = bytearray(batch(2, [b"c"]))
     damaged[-3] ^= 1
 

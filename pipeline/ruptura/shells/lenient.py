@@ -5,8 +5,6 @@ whenever the partition is read, so that one record would stall it for ever. Its 
 is slower, and can be told to escape such bytes.
 """
 
-# ruff: noqa: SLF001 - it does again what aiokafka has inside; tests fail when that moves
-
 from __future__ import annotations
 
 from typing import Any

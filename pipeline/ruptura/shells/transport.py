@@ -37,316 +37,27 @@ another version; it is called before anything is read.
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, ClassVar, Final
 
 import faust
-import msgspec
 from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer import fetcher as aiokafka_fetcher
-from aiokafka.errors import (
-    CommitFailedError,
-    ConsumerStoppedError,
-    IllegalStateError,
-    KafkaError,
-)
-from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport import consumer as faust_consumer
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
-from ruptura.shells.lenient import fetch_again
+from ruptura.shells.batch import Batch, Batching, Budget, ReadOffsets
+from ruptura.shells.reader import Thread
+
+__all__ = ["Batch", "Batching", "Consumer", "batching", "check_internals"]
 
 _logger = logging.getLogger("faust.transport.ruptura")  # level and form of Faust's own
-
-_OVERHEAD_BYTES: Final = 300  # of a record as objects, beside its key and value
-_FAULT_PAUSE_SECONDS: Final = 1.0
-
-Make = Callable[[TP, Any], Any]
-"""Makes of aiokafka's view of a record (offset, timestamp in milliseconds, key, value, headers)
-what a batch shall hold. Called in the consumer's thread."""
-
-
-class Batching(msgspec.Struct, frozen=True, kw_only=True):
-    """How a transport batches.
-
-    Attributes:
-        topics: The topics that are delivered in batches.
-        make: What the batches hold; None for aiokafka's own records.
-        most_bytes: Of all batches that were handed out and not released.
-        batch_bytes: Of one batch, roughly, as objects.
-        fetch_max_wait_seconds: How long a broker may wait for records.
-    """
-
-    topics: frozenset[str]
-    make: Make | None = None
-    most_bytes: int = 64 << 20
-    batch_bytes: int = 1 << 20
-    fetch_max_wait_seconds: float = 0.5
-
-
-class Batch:
-    """Records of one partition that were fetched together.
-
-    Attributes:
-        tp: The topic partition.
-        start: Offset from which was read.
-        following: Offset from which is to be read next. Between the two the broker has the
-            records of this batch and nothing else.
-        records: In order of offset; empty where there was nothing but markers.
-        size: Bytes that it occupies, roughly.
-    """
-
-    __slots__ = ("_release", "following", "records", "size", "start", "tp")
-
-    def __init__(self, tp: TP, start: int, following: int, records: list[Any], size: int) -> None:
-        self.tp = tp
-        self.start = start
-        self.following = following
-        self.records = records
-        self.size = size
-        self._release: Callable[[], None] | None = None
-
-    def release(self) -> None:
-        """Drop the records, so that others may be fetched; once, however often it is called."""
-        self.records = []
-        release, self._release = self._release, None
-        if release is not None:
-            release()
-
-
-class _ReadOffsets(dict[TP, int | None]):
-    """Offsets that Faust notes as delivered, to drop what comes again; not of batched topics.
-
-    There a seek back would be undone by what is still under way from before.
-    """
-
-    def __init__(self, topics: frozenset[str]) -> None:
-        super().__init__()
-        self._topics = topics
-
-    def __getitem__(self, tp: TP) -> int | None:
-        return None if tp.topic in self._topics else self.get(tp)
-
-
-class _Budget:
-    """Counts the bytes that are handed out, by partition."""
-
-    def __init__(self, most_bytes: int) -> None:
-        self._most = most_bytes
-        self._held: dict[TP, int] = {}
-        self._era = object()
-        self.has_room = asyncio.Event()
-        self.has_room.set()
-
-    def take(self, batch: Batch) -> None:
-        era, tp, size = self._era, batch.tp, batch.size
-        self._held[tp] = self._held.get(tp, 0) + size
-
-        def release() -> None:
-            if era is self._era:
-                self._held[tp] -= size
-                self.has_room.set()
-
-        batch._release = release
-
-    def open(self, tps: Iterable[TP]) -> set[TP]:
-        """Return the partitions that may be read on."""
-        tps = set(tps)
-        share = self._most / max(len(tps), 1)
-        return {tp for tp in tps if self._held.get(tp, 0) < share}
-
-    def clear(self) -> None:
-        """Forget what was handed out: Faust has cleared its queues."""
-        self._era = object()
-        self._held.clear()
-        self.has_room.set()
-
-    @property
-    def held_bytes(self) -> int:
-        return sum(self._held.values())
-
-
-class _Thread(driver.AIOKafkaConsumerThread):
-    """Faust's thread around aiokafka's consumer."""
-
-    logger = _logger
-    batching: Batching
-
-    def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
-        consumer = super()._create_worker_consumer(transport)
-        # Read by aiokafka when the consumer starts, which is later; Faust has no settings.
-        wait_ms = max(1, round(self.batching.fetch_max_wait_seconds * 1000))
-        for name, value in (
-            ("_fetch_max_wait_ms", wait_ms),
-            ("_isolation_level", "read_committed"),
-        ):
-            if not hasattr(consumer, name):
-                raise RuntimeError(f"aiokafka has moved {name}")
-            setattr(consumer, name, value)
-        return consumer
-
-    async def getmany(self, active_partitions: set[TP] | None, timeout: float) -> dict[TP, Any]:
-        """Fetch, beside the queue in which Faust's other calls of this thread wait."""
-        consumer = self._ensure_consumer()
-        fetching = self._fetch_records(
-            consumer, active_partitions or set(), timeout, consumer._max_poll_records
-        )
-        found: dict[TP, Any] | None = await self._beside(fetching)
-        return found or {}
-
-    async def _beside(self, work: Coroutine[Any, Any, Any]) -> Any:
-        """Run in the thread, beside the queue; None if the consumer is stopped meanwhile."""
-        running = asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.thread_loop))
-        ended = await self.consumer.wait_first(running)
-        if ended.stopped:
-            running.cancel()
-            return None
-        return running.result()
-
-    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
-        """Commit; without brokers wait for them, where the stock driver ends the process."""
-        consumer, pause = self._ensure_consumer(), _FAULT_PAUSE_SECONDS
-        while True:
-            held = self.assignment()
-            positions = {
-                TopicPartition(*tp): OffsetAndMetadata(offset, "")
-                for tp, offset in offsets.items()
-                if tp in held
-            }
-            try:
-                if positions:
-                    await consumer.commit(positions)
-                return bool(positions)
-            except (CommitFailedError, IllegalStateError):
-                return False  # the group has moved on; what is read again is skipped
-            except KafkaError as error:
-                if not error.retriable:
-                    raise
-                if consumer._closed or self.consumer.should_stop:
-                    return False
-                self.log.warning("cannot commit: %s", error)
-            await asyncio.sleep(pause)
-
-    async def commits(self, offsets: Mapping[TP, int]) -> bool:
-        """Commit beside the queue of other calls; tell whether the group takes it from us."""
-        return bool(await self._beside(self._commit(offsets)))
-
-    async def _fetch_records(
-        self,
-        consumer: AIOKafkaConsumer,
-        active_partitions: set[TP],
-        timeout: float | None = None,
-        max_records: int | None = None,
-    ) -> dict[TP, Any]:
-        if not self.consumer.flow_active:
-            return {}
-        fetcher = consumer._fetcher
-        if consumer._closed or fetcher._closed:
-            raise ConsumerStoppedError
-        topics = self.batching.topics
-        stock = {tp for tp in active_partitions if tp.topic not in topics}
-        batched = active_partitions - stock
-        deadline = time.monotonic() + (timeout or 0.0)
-        with fetcher._subscriptions.fetch_context():
-            while True:
-                if fetcher._subscriptions.reassignment_in_progress:
-                    await fetcher._subscriptions.wait_for_assignment()
-                found: dict[TP, Any] = {}
-                for tp in stock.intersection(fetcher._records):
-                    try:  # one by one: what raises loses what was taken of others before it
-                        found.update(await fetcher.fetched_records({tp}, 0, max_records))
-                    except UnicodeDecodeError as error:
-                        await self._read_leniently(fetcher, tp, error)
-                for tp in batched.intersection(fetcher._records):
-                    batch = await self._drain(fetcher, tp)
-                    if batch is not None:
-                        found[tp] = batch
-                left = deadline - time.monotonic()
-                if found or left <= 0.0 or not self.consumer.flow_active:
-                    return found
-                await _wait_for_fetch(fetcher, left)
-
-    async def _drain(self, fetcher: Any, tp: TP) -> Batch | None:
-        """Take what was fetched of a partition, at most a batch."""
-        result = fetcher._records.get(tp)
-        if result is None:
-            return None  # taken from us while another partition was looked after
-        if type(result) is not aiokafka_fetcher.FetchResult:
-            del fetcher._records[tp]
-            fetcher._notify(fetcher._wait_consume_future)
-            result.check_raise()
-        batch = None
-        if result.check_assignment(tp) and result.has_more():
-            try:
-                batch = self._batch(tp, result)
-            except UnicodeDecodeError as error:
-                await self._read_leniently(fetcher, tp, error)
-                return None
-            except (KafkaError, ValueError) as error:
-                # Fetched again, after a pause: bytes may be damaged on their way.
-                self.log.warning("cannot read %s: %s", tp, error)
-                await asyncio.sleep(_FAULT_PAUSE_SECONDS)
-                result._partition_records = None
-        if not result.has_more() and fetcher._records.get(tp) is result:
-            del fetcher._records[tp]
-            fetcher._notify(fetcher._wait_consume_future)
-        return batch
-
-    async def _read_leniently(self, fetcher: Any, tp: TP, error: UnicodeDecodeError) -> None:
-        """Fetch once more what holds a header that aiokafka cannot decode."""
-        self.log.warning("header names that are not UTF-8 in %s: %s", tp, error)
-        result = fetcher._records.get(tp)
-        try:
-            if result is not None:
-                await fetch_again(fetcher, tp, result)
-        except KafkaError as failure:
-            self.log.warning("cannot read %s: %s", tp, failure)
-            await asyncio.sleep(_FAULT_PAUSE_SECONDS)
-        if result is not None and fetcher._records.get(tp) is result:
-            del fetcher._records[tp]
-            fetcher._notify(fetcher._wait_consume_future)
-
-    def _batch(self, tp: TP, result: Any) -> Batch:
-        found = result._partition_records
-        batching, make = self.batching, self.batching.make
-        size = 0
-        if make is not None:
-            # Instead of a method: called for each record with the partition and the raw record.
-            found._consumer_record = make
-        start = found.next_fetch_offset
-        records: list[Any] = []
-        append = records.append
-        most = batching.batch_bytes
-        try:
-            for record in found:
-                append(record)
-                size += len(record.value or b"") + _OVERHEAD_BYTES
-                if size >= most:
-                    break
-            else:
-                result._partition_records = None
-        except (KafkaError, ValueError):
-            result._partition_records = None  # what is left of it is fetched again
-            if not records:
-                raise
-        result._assignment.state_value(tp).consumed_to(found.next_fetch_offset)
-        return Batch(tp, start, found.next_fetch_offset, records, size)
-
-
-async def _wait_for_fetch(fetcher: Any, seconds: float) -> None:
-    waiter = fetcher._create_fetch_waiter()
-    await asyncio.wait([waiter], timeout=seconds)
-    if not waiter.cancel():
-        waiter.result()  # may be an error of the group
-    if fetcher._closed:
-        raise ConsumerStoppedError
 
 
 class Consumer(driver.Consumer):
@@ -354,16 +65,16 @@ class Consumer(driver.Consumer):
 
     logger = _logger
     batching: ClassVar[Batching]
-    _thread: _Thread
+    _thread: Thread
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._read_offset = _ReadOffsets(self.batching.topics)
-        self._budget = _Budget(self.batching.most_bytes)
+        self._read_offset = ReadOffsets(self.batching.topics)
+        self._budget = Budget(self.batching.most_bytes)
         self._delivered: dict[TP, deque[int]] = {}  # last offsets of batches, for acknowledgement
 
-    def _new_consumer_thread(self) -> _Thread:
-        thread = _Thread(self, loop=self.loop, beacon=self.beacon)
+    def _new_consumer_thread(self) -> Thread:
+        thread = Thread(self, loop=self.loop, beacon=self.beacon)
         thread.batching = self.batching
         return thread
 
