@@ -14,9 +14,11 @@ from ruptura.core.channel import Parts
 from ruptura.core.document import Action
 from ruptura.core.engine import Config, Engine, TopicKind
 from ruptura.core.evidence import Scales
+from ruptura.core.record import source_of
 from ruptura.core.tuning import AlertTuning, DetectionTuning, WindowTuning
 from ruptura.detectors.factory import baseline_factory
-from ruptura.settings import ServiceSettings, Settings, settings_hash
+from ruptura.routing import Routing
+from ruptura.settings import ServiceSettings, Settings, repartition_topic, settings_hash
 
 _T = TypeVar("_T")
 
@@ -25,6 +27,38 @@ def input_topics(settings: Settings) -> dict[str, TopicKind]:
     """Return the input topics by name."""
     topics = settings.topics
     return {topics.tickets: "tickets", topics.channel_metrics: "channel_metrics"}
+
+
+def read_topics(settings: Settings) -> tuple[str, ...]:
+    """Return the topics that a worker reads: the inputs, and those of `repartition_topics`."""
+    return (*input_topics(settings), *repartition_topics(settings).values())
+
+
+def repartition_topics(settings: Settings) -> dict[str, str]:
+    """Return internal topics by input topic; empty without repartition."""
+    if not settings.topics.repartition:
+        return {}
+    group = settings.kafka.group_id
+    return {topic: repartition_topic(group, topic) for topic in input_topics(settings)}
+
+
+def sources(settings: Settings) -> dict[str, TopicKind]:
+    """Return what the engine reads, by name: topics, or with repartition each partition of each."""
+    inputs = input_topics(settings)
+    if not settings.topics.repartition:
+        return inputs
+    partitions = range(settings.topics.partitions)
+    return {source_of(topic, n): kind for topic, kind in inputs.items() for n in partitions}
+
+
+def build_routing(settings: Settings) -> Routing | None:
+    """Return the way of records to their partitions; None without repartition."""
+    topics = repartition_topics(settings)
+    if not topics:
+        return None
+    from aiokafka.partitioner import murmur2  # noqa: PLC0415 - takes a while, and few need it
+
+    return Routing(topics, settings.topics.partitions, murmur2)
 
 
 def build_engine(settings: Settings) -> Engine:
@@ -37,7 +71,7 @@ def build_engine(settings: Settings) -> Engine:
 
     return Engine(
         Config(
-            topics=input_topics(settings),
+            topics=sources(settings),
             parts=Parts(
                 _tuning(settings.window, WindowTuning),
                 _tuning(settings.detection, DetectionTuning),

@@ -164,3 +164,42 @@ class TestSeen:
         for number in range(1000):
             seen.is_repeated(number, 0.0, 600.0, 100)
         assert all(number in seen.recent | seen.older for number in range(951, 1000))
+
+
+decimals = st.integers(-(10**12), 10**12).map(lambda thousandths: thousandths / 1000)
+
+
+@given(st.lists(decimals.map(abs), max_size=30), st.randoms(use_true_random=False))
+def test_means_are_the_same_in_whatever_order_tickets_come(amounts: list[float], chance) -> None:
+    def means(order: list[float]) -> dict[str, Any]:
+        return values(
+            *(event("updated", n, wait_seconds=a, handle_seconds=a) for n, a in enumerate(order))
+        )
+
+    mixed = list(amounts)
+    chance.shuffle(mixed)
+    assert means(mixed) == means(amounts)
+
+
+@given(st.lists(decimals, min_size=1, max_size=30), st.randoms(use_true_random=False))
+def test_sums_are_the_same_in_whatever_order_measurements_come(
+    amounts: list[float], chance
+) -> None:
+    def total(order: list[float]) -> float:
+        found = MetricSum(0, 0.0, 0.0)
+        for amount in order:
+            found.add(amount)
+        return found.total + found.rest
+
+    mixed = list(amounts)
+    chance.shuffle(mixed)
+    assert total(mixed) == total(amounts)
+
+
+def test_moves_of_one_moment_are_applied_by_ticket_and_those_of_a_ticket_as_they_came() -> None:
+    moves = [(5.0, 0, 1, -1.0), (5.0, 0, 2, -1.0), (5.0, 5, 1, -1.0), (5.0, 4, 1, -1.0)]
+    for order in (moves, [moves[1], moves[0], *moves[2:]], [moves[0], *moves[2:], moves[1]]):
+        bucket, backlog = new_ticket_bucket(), Backlog({})
+        bucket.moves.extend(order)
+        backlog.settle(bucket, 1000)
+        assert list(backlog.entered) == [1, 2]

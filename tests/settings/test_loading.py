@@ -245,6 +245,10 @@ def test_a_file_that_cannot_be_read_is_named(file: Path, content: bytes | None, 
         ("[alert]\nprior = 0.2", "alert.prior: got 0.2, expected less than resolve_risk"),
         ("[topics]\nalerts = 'ruptura_tickets'", "expected another topic than that of tickets"),
         ("[topics]\nalerts = '..'", "topics.alerts: "),
+        (
+            "[topics]\nrepartition = true\ntickets = '" + "t" * 240 + "'",
+            "expected a name that makes the topic ruptura-ttt",
+        ),
         ("[worker]\ncheckpoint_seconds = 60", "worker.checkpoint_seconds: got 60.0, expected less"),
         (
             "[kafka]\nsecurity_protocol = 'SASL_SSL'",

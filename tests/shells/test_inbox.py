@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ruptura.core.record import Record
+from ruptura.core.record import Input, Record
 from ruptura.shells.inbox import Inbox, Parcel
 
 
@@ -70,7 +70,7 @@ def test_however_it_is_cut_everything_comes_once_and_in_order(
         at += size
         told += portion
         inbox.put(parcel(done, str(number), portion))
-    taken: list[Record] = []
+    taken: list[Input] = []
     for most in portions:
         found = inbox.take(most)
         assert len(found) <= most

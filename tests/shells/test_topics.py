@@ -38,6 +38,26 @@ def test_all_topics_have_the_same_partitions_and_the_outputs_their_own_retention
     }
 
 
+def test_with_repartition_each_input_has_a_topic_that_keeps_its_copies_as_long():
+    topics = TopicSettings(tickets="t", channel_metrics="m", retention_seconds=3600)
+    plain = wanted_topics(Settings(topics=topics, kafka=KafkaSettings(group_id="g")))
+    topics = TopicSettings(
+        tickets="t", channel_metrics="m", retention_seconds=3600, repartition=True
+    )
+    more = wanted_topics(Settings(topics=topics, kafka=KafkaSettings(group_id="g")))
+    shape = {
+        "cleanup.policy": "delete",
+        "retention.ms": "3600000",
+        "message.timestamp.type": "CreateTime",
+        "max.message.bytes": "16777216",
+    }
+    assert {s.name: s.configuration for s in more if s not in plain} == {
+        "g-t-repartition": shape,
+        "g-m-repartition": shape,
+    }
+    assert {s.partitions for s in more} == {4}
+
+
 def test_a_topic_as_wanted_differs_in_nothing():
     assert differences(SHAPE, described(3, 3), ASKED) == []
 

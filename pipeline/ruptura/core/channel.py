@@ -200,7 +200,7 @@ class Channel:
                     watch = self._watch(metric, self._spec(metric, kind), start)
                 amount, size = value
                 if watch.spec.family == "count" and total is not None:
-                    amount, size = total.total, 1.0
+                    amount, size = total.total + total.rest, 1.0
                 self._observe(
                     watch,
                     start,
@@ -326,7 +326,7 @@ def _metric_value(total: MetricSum, kind: str) -> tuple[float, float] | None:
     A producer that mixes ratios and plain values under one name must not leave the range of
     either.
     """
-    amount, size = total.total, total.denominator
+    amount, size = total.total + total.rest, total.denominator + total.denominator_rest
     if kind == "ratio":
         return (min(max(amount, 0.0), size), size) if size > 0.0 else None
     level = amount / size if size > 0.0 else amount / total.samples

@@ -175,7 +175,7 @@ def _runs(inputs: Iterable[Input]) -> Iterator[Tick | list[Record]]:
     run: list[Record] = []
     topic, number = "", -1
     for item in inputs:
-        if isinstance(item, Tick):
+        if type(item) is Tick:
             if run:
                 yield run
                 run = []

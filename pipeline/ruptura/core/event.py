@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, final
 
 import msgspec
 from msgspec import Meta
@@ -56,6 +56,7 @@ TicketType = Literal[
 ExceptionKind = Literal["product", "service", "policy"]
 
 
+@final
 class TicketEvent(msgspec.Struct, frozen=True, gc=False):
     """A step in the life of a contact."""
 
@@ -99,6 +100,7 @@ class Measurement(msgspec.Struct, frozen=True, gc=False):
     denominator: Annotated[float, Meta(ge=0, le=MAX_MAGNITUDE)] | None = None
 
 
+@final
 class ChannelMetricEvent(Measurement, frozen=True, gc=False):
     """A measurement of a channel: either `value`, or `numerator` with `denominator`."""
 
@@ -121,6 +123,7 @@ class Reason(StrEnum):
     TOO_MANY_SERIES = "too_many_series"
 
 
+@final
 class Rejection(msgspec.Struct, frozen=True, gc=False):
     """Why a record was refused.
 

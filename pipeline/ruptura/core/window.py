@@ -88,6 +88,7 @@ class TicketBucket(msgspec.Struct, array_like=True):
         exceptions: Tickets with an exception, by kind.
         moves: Openings and endings (event time, type, ticket, resolution seconds or -1), in order
             of arrival.
+        rests: What rounding took from the sums.
     """
 
     counts: Annotated[list[Tally], Meta(min_length=9, max_length=9)]
@@ -98,6 +99,17 @@ class TicketBucket(msgspec.Struct, array_like=True):
     customers: set[str]
     exceptions: dict[str, set[int]]
     moves: list[tuple[Moment, int, int, Finite]]
+    rests: Annotated[list[Finite], Meta(min_length=4, max_length=4)] = msgspec.field(
+        default_factory=lambda: [0.0] * 4
+    )
+
+    def add(self, index: int, amount: float) -> None:
+        """Add to a sum, so that it is the same in whatever order amounts come (Knuth's TwoSum)."""
+        total = self.sums[index]
+        grown = self.sums[index] = total + amount
+        added = grown - total
+        self.rests[index] += (total - (grown - added)) + (amount - added)
+        self.samples[index] += 1
 
 
 def new_ticket_bucket() -> TicketBucket:
@@ -124,14 +136,11 @@ def add_ticket(bucket: TicketBucket, event: TicketEvent, occurred_at: float) -> 
     if event.exception is not None:
         bucket.exceptions.setdefault(event.exception, set()).add(identity(event.ticket_id))
     if (wait := event.wait_seconds) is not None:
-        bucket.sums[_WAIT] += wait
-        bucket.samples[_WAIT] += 1
+        bucket.add(_WAIT, wait)
     if (handle := event.handle_seconds) is not None:
-        bucket.sums[_HANDLE] += handle
-        bucket.samples[_HANDLE] += 1
+        bucket.add(_HANDLE, handle)
     if (rating := event.rating) is not None:
-        bucket.sums[_RATING] += rating
-        bucket.samples[_RATING] += 1
+        bucket.add(_RATING, rating)
     if event.handled_by == "bot":
         if kind in {_TRANSFERRED, _ESCALATED}:
             bucket.handoffs += 1
@@ -140,11 +149,30 @@ def add_ticket(bucket: TicketBucket, event: TicketEvent, occurred_at: float) -> 
 
 
 class MetricSum(msgspec.Struct, array_like=True):
-    """Samples of one metric in one open bucket; `denominator` is 0 for plain values."""
+    """Samples of one metric in one open bucket; `denominator` is 0 for plain values.
+
+    `rest` and `denominator_rest` are what rounding took from the sums.
+    """
 
     samples: Annotated[int, Meta(ge=0)]
     total: Finite
     denominator: Amount
+    rest: Finite = 0.0
+    denominator_rest: Finite = 0.0
+
+    def add(self, amount: float) -> None:
+        """Add an amount, so that the sum is the same in whatever order amounts come."""
+        total = self.total
+        grown = self.total = total + amount
+        added = grown - total
+        self.rest += (total - (grown - added)) + (amount - added)
+
+    def add_denominator(self, amount: float) -> None:
+        """Add a denominator likewise."""
+        total = self.denominator
+        grown = self.denominator = total + amount
+        added = grown - total
+        self.denominator_rest += (total - (grown - added)) + (amount - added)
 
 
 def add_metric(bucket: dict[str, MetricSum], event: Measurement) -> None:
@@ -154,10 +182,10 @@ def add_metric(bucket: dict[str, MetricSum], event: Measurement) -> None:
         total = bucket[event.metric] = MetricSum(0, 0.0, 0.0)
     total.samples += 1
     if (value := event.value) is not None:
-        total.total += value
+        total.add(value)
     else:
-        total.total += event.numerator or 0.0
-        total.denominator += event.denominator or 0.0
+        total.add(event.numerator or 0.0)
+        total.add_denominator(event.denominator or 0.0)
 
 
 class Backlog(msgspec.Struct, array_like=True):
@@ -187,7 +215,7 @@ class Backlog(msgspec.Struct, array_like=True):
         entered = self.entered
         if not bucket.moves and len(entered) <= most:
             return 0
-        for occurred_at, kind, ticket, resolution in sorted(bucket.moves, key=_moment):
+        for occurred_at, kind, ticket, resolution in sorted(bucket.moves, key=_turn):
             if kind in _ENTERS:
                 entered.setdefault(ticket, occurred_at)
                 continue
@@ -199,12 +227,17 @@ class Backlog(msgspec.Struct, array_like=True):
             if seconds < 0.0 and since is not None:
                 seconds = occurred_at - since
             if seconds >= 0.0:
-                bucket.sums[_RESOLUTION] += seconds
-                bucket.samples[_RESOLUTION] += 1
+                bucket.add(_RESOLUTION, seconds)
         surplus = max(len(entered) - most, 0)
         for ticket in list(islice(entered, surplus)):
             del entered[ticket]
         return surplus
+
+
+def _turn(move: tuple[float, int, int, float]) -> tuple[float, int]:
+    # Of one moment by ticket: who came first depends on the order of delivery between sources,
+    # but for one ticket, whose producer keeps its order.
+    return move[0], move[2]
 
 
 def ticket_values(bucket: TicketBucket, backlog: Backlog) -> Iterator[tuple[str, float, float]]:
@@ -224,7 +257,7 @@ def ticket_values(bucket: TicketBucket, backlog: Backlog) -> Iterator[tuple[str,
         yield "tickets.backlog", len(backlog.entered), 1.0
     for index, series in enumerate(_MEANS):
         if bucket.samples[index]:
-            yield series, bucket.sums[index] / bucket.samples[index], 1.0
+            yield series, (bucket.sums[index] + bucket.rests[index]) / bucket.samples[index], 1.0
     contacts = bucket.handoffs + bucket.ended
     if contacts:
         yield "tickets.bot_handoff_ratio", bucket.handoffs, contacts

@@ -10,6 +10,7 @@ from ruptura.settings.sections import (
     TopicSettings,
     WindowSettings,
     WorkerSettings,
+    repartition_topic,
 )
 from ruptura.settings.state_hash import settings_hash
 
@@ -26,5 +27,6 @@ __all__ = [
     "WorkerSettings",
     "load",
     "load_with_origins",
+    "repartition_topic",
     "settings_hash",
 ]

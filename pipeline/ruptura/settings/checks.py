@@ -15,6 +15,7 @@ from ruptura.core.calendar import parse_opening_hours
 from ruptura.settings.keys import Fault, did_you_mean, refusal
 from ruptura.settings.sections import (
     DEFAULT_CATEGORIES,
+    MAX_TOPIC_NAME,
     AlertSettings,
     KafkaSettings,
     ServiceSettings,
@@ -22,6 +23,7 @@ from ruptura.settings.sections import (
     TopicSettings,
     WindowSettings,
     WorkerSettings,
+    repartition_topic,
 )
 
 MAX_OPEN_BUCKETS = 1440
@@ -35,6 +37,7 @@ def faults(settings: Settings) -> Iterator[Fault]:
     """Everything that is wrong with settings whose types are right; most basic first."""
     yield from _kafka(settings.kafka)
     yield from _topics(settings.topics)
+    yield from _repartition(settings.kafka, settings.topics)
     yield from _window(settings.window)
     yield from _alert(settings.alert)
     yield from _worker(settings.worker, settings.kafka)
@@ -77,6 +80,21 @@ def _topics(topics: TopicSettings) -> Iterator[Fault]:
             yield Fault(
                 (f"topics.{name}", f"topics.{other}"),
                 refusal(topic, f"another topic than that of {other}"),
+            )
+
+
+def _repartition(kafka: KafkaSettings, topics: TopicSettings) -> Iterator[Fault]:
+    if not topics.repartition:
+        return
+    for name in ("tickets", "channel_metrics"):
+        internal = repartition_topic(kafka.group_id, getattr(topics, name))
+        if len(internal) > MAX_TOPIC_NAME:
+            yield Fault(
+                (f"topics.{name}", "kafka.group_id", "topics.repartition"),
+                refusal(
+                    getattr(topics, name),
+                    f"a name that makes the topic {internal} of at most {MAX_TOPIC_NAME} letters",
+                ),
             )
 
 

@@ -12,12 +12,15 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+MAX_TOPIC_NAME = 249
+"""Letters that Kafka takes as the name of a topic."""
+
 TopicName = Annotated[
     str,
     Meta(
         pattern="^[a-zA-Z0-9._-]+$",
         min_length=1,
-        max_length=249,
+        max_length=MAX_TOPIC_NAME,
         extra={"allowed": "1 to 249 letters, digits, dots, underscores or hyphens"},
     ),
 ]
@@ -129,6 +132,13 @@ class TopicSettings(Section, frozen=True):
             extra={"unit": "partitions"},
         ),
     ] = 4
+    repartition: Annotated[
+        bool,
+        Meta(
+            description="Whether to send records on to the partition of their service, through "
+            "topics of our own: for producers that use other keys. Twice the traffic."
+        ),
+    ] = False
     replication_factor: Annotated[
         int, Meta(ge=1, le=10, description="Copies of each record.", extra={"unit": "copies"})
     ] = 1
@@ -138,6 +148,11 @@ class TopicSettings(Section, frozen=True):
     output_retention_seconds: Annotated[
         int, Meta(ge=3600, le=315_360_000, description="Retention of alerts and dead letters.")
     ] = 2_592_000
+
+
+def repartition_topic(group_id: str, topic: str) -> str:
+    """Name the topic through which records of an input topic are sent on, as Faust does."""
+    return f"{group_id}-{topic}-repartition"
 
 
 class WindowSettings(Section, frozen=True):

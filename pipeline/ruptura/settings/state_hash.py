@@ -21,15 +21,18 @@ _CALENDAR = (
 def settings_hash(settings: Settings) -> str:
     """Hash window, detection and the calendars of the services, as 32 hexadecimal digits.
 
-    Brokers, topics, thresholds of alerts, plans and the process leave learned state valid.
+    With repartition also the number of partitions, which then decides where services are.
+    Brokers, other topics, thresholds of alerts, plans and the process leave learned state valid.
     """
     calendars = {
         name: {key: getattr(service, key) for key in _CALENDAR}
         for name, service in settings.services.items()
     }
-    shape = {
+    shape: dict[str, object] = {
         "window": msgspec.to_builtins(settings.window),
         "detection": msgspec.to_builtins(settings.detection),
         "calendars": calendars,
     }
+    if settings.topics.repartition:
+        shape["repartition"] = settings.topics.partitions
     return blake2b(msgspec.json.encode(shape, order="deterministic"), digest_size=16).hexdigest()

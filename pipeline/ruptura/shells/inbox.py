@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
-from ruptura.core.record import Record
+from ruptura.core.record import Input
 
 
 class Parcel(msgspec.Struct):
-    """Records of one topic partition.
+    """Records of one topic partition, and ticks where it holds those too.
 
     Attributes:
         partition: Its number.
@@ -22,7 +22,7 @@ class Parcel(msgspec.Struct):
     """
 
     partition: int
-    records: list[Record]
+    records: Sequence[Input]
     size: int
     done: Callable[[], None]
     taken: int = 0
@@ -44,9 +44,9 @@ class Inbox:
         else:
             parcel.done()
 
-    def take(self, most: int) -> list[Record]:
+    def take(self, most: int) -> list[Input]:
         """Return the next records, at most so many."""
-        taken: list[Record] = []
+        taken: list[Input] = []
         while self._parcels and len(taken) < most:
             parcel = self._parcels[0]
             until = parcel.taken + most - len(taken)

@@ -18,7 +18,7 @@ from aiokafka.errors import (
 from aiokafka.protocol.admin import CreateTopicsRequest
 from aiokafka.protocol.metadata import MetadataRequest
 
-from ruptura.assembly import input_topics
+from ruptura.assembly import read_topics
 from ruptura.settings import KafkaSettings, Settings
 from ruptura.shells import clients
 
@@ -51,7 +51,7 @@ async def check_topics(settings: Settings) -> int:
         settings: Of the worker.
 
     Returns:
-        How many partitions the input topics and the changelog have.
+        How many partitions the topics that it reads and the changelog have.
 
     Raises:
         KafkaUnavailable: the brokers do not let us in.
@@ -59,7 +59,7 @@ async def check_topics(settings: Settings) -> int:
         SettingsError: the settings of the connection cannot be used.
     """
     topics = settings.topics
-    inputs = tuple(input_topics(settings))
+    inputs = read_topics(settings)
     aligned = (*inputs, changelog_topic(settings))
     found = await _partitions(settings.kafka, [*aligned, topics.alerts, topics.dead_letter])
     absent = sorted(name for name, count in found.items() if not count)

@@ -21,9 +21,10 @@ import faust
 import structlog
 from faust.types import TP
 
-from ruptura.assembly import build_engine, input_topics
+from ruptura.assembly import build_engine, build_routing, read_topics
 from ruptura.core.effects import Effects
 from ruptura.core.record import Input, Tick
+from ruptura.routing import in_terms_of_topics
 from ruptura.settings import Settings
 from ruptura.shells import logs
 from ruptura.shells.changelog import StateTable
@@ -32,6 +33,7 @@ from ruptura.shells.health import Pulse
 from ruptura.shells.inbox import Inbox, Parcel
 from ruptura.shells.metrics import Metrics
 from ruptura.shells.outbox import Outbox
+from ruptura.shells.repartition import Repartition
 from ruptura.shells.sources import Sources
 
 RAW: Final[dict[str, Any]] = {
@@ -76,15 +78,24 @@ class Processor:
         self._pulse = pulse
         self._engine = build_engine(settings)
         self._checkpoints = Checkpoints(self._engine)
+        routing = build_routing(settings)
+        self._repartition = (
+            None
+            if routing is None
+            else Repartition(
+                routing, settings.kafka, self._engine.position, lambda: app.should_stop
+            )
+        )
         self._sources = Sources(
             app,
-            input_topics(settings),
+            read_topics(settings),
             self._engine,
             self._checkpoints,
             table,
             drop=self._drop,
             jumped=lambda tp: metrics.jumped(tp.topic),
             refused=metrics.state_refused,
+            forwarded=() if routing is None else routing.topics,
         )
         self._inbox = Inbox()
         self._unacknowledged: dict[TP, deque[tuple[int, Any]]] = {}  # last offset, message
@@ -97,6 +108,8 @@ class Processor:
         self._stepping = asyncio.Lock()
         self._saving = asyncio.Lock()
         self._draft: Checkpoint | None = None
+        self._forwarding: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._forwarding.set_result(None)
         self._saved: dict[TP, int] = {}
         self._unsaved = 0
         self._news = asyncio.Event()
@@ -138,7 +151,11 @@ class Processor:
             if batch.start < intake.following:
                 records = [each for each in records if each.offset >= intake.following]
             intake.following = batch.following
-            self._inbox.put(Parcel(tp.partition, records, batch.size, batch.release))
+            parcel: Parcel | None = Parcel(tp.partition, records, batch.size, batch.release)
+            if self._repartition is not None:
+                parcel = self._repartition.receive(batch, records)
+            if parcel is not None:
+                self._inbox.put(parcel)
             self._news.set()
             return
         batch.release()
@@ -156,6 +173,8 @@ class Processor:
             self._unacknowledged.pop(tp, None)
             self._saved.pop(tp, None)
         self._sources.revoke(revoked)
+        if self._repartition is not None:
+            self._repartition.revoke(revoked)
         self._pulse.feel("assignment")
 
     def _drop(self, partition: int) -> None:
@@ -170,6 +189,7 @@ class Processor:
     async def run(self) -> None:
         """Step until the app stops."""
         saving = asyncio.ensure_future(self._keep_saving())
+        self._forwarding = asyncio.ensure_future(self._keep_forwarding())
         try:
             while not self._app.should_stop:
                 self._pulse.feel("step")
@@ -183,6 +203,13 @@ class Processor:
         except Exception as error:  # noqa: BLE001 - whatever it is, the state may be half a step
             await self.fail(error)
         await saving
+
+    async def _keep_forwarding(self) -> None:
+        try:
+            if self._repartition is not None:
+                await self._repartition.run()
+        except Exception as error:  # noqa: BLE001 - what is not forwarded must not be acknowledged
+            await self.fail(error)
 
     async def _pause(self) -> None:
         """Let others run; wait for news where there is nothing to do."""
@@ -222,6 +249,7 @@ class Processor:
             self._is_finishing = True
             while self._inbox:
                 await self._step()
+            await asyncio.wait([self._forwarding])
             await self._checkpoint()
         except Exception as error:  # noqa: BLE001 - the end must come, and say why it is not clean
             await self.fail(error)
@@ -251,7 +279,7 @@ class Processor:
                 self._unsaved += len(records)
                 seconds = await self._step_through(records)
                 self._metrics.observe_processing(seconds, len(records))
-        if not self._inbox:
+        if not self._inbox or self._repartition is not None:
             await self._let_time_pass()
 
     async def _step_through(self, inputs: Sequence[Input]) -> float:
@@ -278,6 +306,9 @@ class Processor:
         self._pulse.partitions = len(self._sources.intakes)
         if heard:
             self._pulse.feel("poll")
+        if self._repartition is not None:
+            self._repartition.promise(promises)  # comes back as ticks, behind the records
+            return
         if self._inbox:
             return
         async with self._stepping:
@@ -291,6 +322,8 @@ class Processor:
     # Out: documents and checkpoints.
 
     async def _tell(self, effects: Effects) -> None:
+        if self._repartition is not None:
+            effects = in_terms_of_topics(effects)
         self._metrics.apply(effects)
         for alert in effects.alerts:
             await self._outbox.alert(alert)
@@ -325,10 +358,10 @@ class Processor:
     async def _checkpoint(self) -> None:
         """Make documents and state safe, then acknowledge the batches that they reflect."""
         async with self._saving:
-            positions = self._sources.positions()
+            positions = self._positions()
             if self._outbox or self._checkpoints.is_due() or positions != self._saved:
                 async with self._stepping:
-                    positions = self._sources.positions()
+                    positions = self._positions()
                     draft = self._checkpoints.begin(positions, self._sources.epochs)
                     self._draft, self._unsaved = draft, 0
                 while not draft.is_complete:
@@ -345,6 +378,10 @@ class Processor:
                 _log.debug("checkpoint", services=draft.services, bytes=size)
             await self._sources.consumer.commit()
             self._pulse.feel("checkpoint", "commit")
+
+    def _positions(self) -> dict[TP, int]:
+        positions = self._sources.positions()
+        return positions if self._repartition is None else self._repartition.positions()
 
     def _acknowledge(self) -> None:
         """Acknowledge the batches whose records the saved state reflects."""

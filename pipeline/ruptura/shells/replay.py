@@ -1,7 +1,8 @@
 """Replay: recordings through the engine, with time driven by the recording alone.
 
 The same recordings and settings give the same alerts, byte for byte, and the same as a worker
-gave that consumed these records.
+gave that consumed these records. With repartition that takes the number of partitions that the
+topics of the worker have.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from typing import Literal
 
 import msgspec
 
-from ruptura.assembly import build_engine, input_topics
+from ruptura.assembly import build_engine, build_routing, sources
 from ruptura.core.effects import Effects
 from ruptura.core.record import Input, Tick
 from ruptura.core.summary import Summary
+from ruptura.routing import in_terms_of_topics
 from ruptura.settings import Settings
 from ruptura.shells.recording import (
     Envelope,
@@ -119,12 +121,17 @@ def replay(
         OSError: a file cannot be read.
     """
     found = surveyed or survey(paths)
-    engine = build_engine(settings)
-    sources = [(topic, p) for p in found.partitions for topic in input_topics(settings)]
+    if settings.topics.repartition:
+        settings = _as_wide_as(found, settings)
+    engine, routing = build_engine(settings), build_routing(settings)
+    partitions = found.partitions if routing is None else range(routing.partitions)
+    ticking = [(source, p) for p in partitions for source in sources(settings)]
     summary = Summary()
 
     def step(inputs: Sequence[Input]) -> None:
         effects = engine.step(inputs)
+        if routing is not None:
+            effects = in_terms_of_topics(effects)
         summary.add(effects)
         apply(effects)
 
@@ -138,18 +145,27 @@ def replay(
         if now - ticked >= interval:
             ticked = now
             # Records of this very millisecond may still follow.
-            inputs.extend(Tick(topic, partition, now - 0.001) for topic, partition in sources)
-        append(to_record(envelope))
+            inputs.extend(Tick(topic, partition, now - 0.001) for topic, partition in ticking)
+        record = to_record(envelope)
+        append(record if routing is None else routing.route(record))
         if len(inputs) >= _BATCH:
             step(inputs)
             inputs.clear()
             progress(summary.records, now)
             ticked = -math.inf
     for _ in range(2):  # the second promise makes the first one count between sources
-        inputs.extend(Tick(topic, partition, now) for topic, partition in sources)
+        inputs.extend(Tick(topic, partition, now) for topic, partition in ticking)
     step(inputs)
     progress(summary.records, now)
     return summary
+
+
+def _as_wide_as(found: Survey, settings: Settings) -> Settings:
+    """Settings that know at least the partitions of the recordings."""
+    widest = max((number + 1 for number in found.partitions), default=1)
+    topics = settings.topics
+    topics = msgspec.structs.replace(topics, partitions=max(topics.partitions, widest))
+    return msgspec.structs.replace(settings, topics=topics)
 
 
 def _merged(paths: Sequence[Path], found: Survey) -> Moments:

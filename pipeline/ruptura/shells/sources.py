@@ -34,13 +34,14 @@ class Sources:
 
     Args:
         app: The Faust app.
-        topics: The input topics.
+        topics: The topics that are read.
         engine: Is restored.
         checkpoints: Restores it.
         table: Holds what the changelog said.
         drop: Is told of a partition whose records and state do not count any more.
         jumped: Is told of a partition whose offsets did not run on.
         refused: Is told why and how many entries of the changelog were not believed.
+        forwarded: Those of the topics whose records are sent on, and so are in no state.
 
     Attributes:
         intakes: By topic partition; only of those whose state is restored.
@@ -58,6 +59,7 @@ class Sources:
         drop: Callable[[int], None],
         jumped: Callable[[TP], None],
         refused: Callable[[str, int], None],
+        forwarded: Collection[str] = (),
     ) -> None:
         self._app = app
         self._topics = frozenset(topics)
@@ -67,6 +69,7 @@ class Sources:
         self._drop = drop
         self._jumped = jumped
         self._refused = refused
+        self._forwarded = frozenset(forwarded)
         self._restored: set[int] = set()
         self._adopting = asyncio.Lock()
         self.intakes: dict[TP, Intake] = {}
@@ -167,11 +170,16 @@ class Sources:
         """
         position = self._engine.position(tp.topic, tp.partition)
         committed = self.consumer.committed(tp)
-        is_refused = (
-            tp.partition not in self._checkpoints.with_clock
-            and self._table.ledger(tp.partition).offset >= 0
-        )
-        if position is None and is_refused and committed is not None and committed <= end:
+        has_clock = tp.partition in self._checkpoints.with_clock
+        is_refused = not has_clock and self._table.ledger(tp.partition).offset >= 0
+        # With repartition the state knows sources, not the topics through which they come.
+        is_elsewhere = tp.topic in self._forwarded or (bool(self._forwarded) and has_clock)
+        if (
+            position is None
+            and (is_refused or is_elsewhere)
+            and committed is not None
+            and committed <= end
+        ):
             position = committed
         elif position is None and committed:
             _log.warning(

@@ -12,6 +12,7 @@ import msgspec
 from kafka.admin import ConfigResource, KafkaAdminClient
 from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
+from ruptura.assembly import repartition_topics
 from ruptura.settings import Settings
 from ruptura.shells.clients import admin_client
 
@@ -80,9 +81,10 @@ class TopicsReport(msgspec.Struct, frozen=True):
 
 
 def wanted_topics(settings: Settings) -> tuple[TopicShape, ...]:
-    """The topics of the settings: two in, alerts and dead letters out, and the worker's changelog.
+    """The topics of the settings: two in, alerts and dead letters out, and the worker's own.
 
-    All have the same number of partitions, so that one worker owns all of a service.
+    Those are its changelog, and with repartition one topic for each input. All have the same
+    number of partitions, so that one worker owns all of a service.
     """
     topics = settings.topics
     retention = {
@@ -97,6 +99,14 @@ def wanted_topics(settings: Settings) -> tuple[TopicShape, ...]:
     }
     # A dead letter holds its record in Base64, a third larger, and a little more.
     configurations[topics.dead_letter]["max.message.bytes"] = str(DEAD_LETTER_BYTES)
+    for internal in repartition_topics(settings).values():
+        # As long as the inputs: a copy keeps the time of its record. As large as any of them.
+        configurations[internal] = {
+            "cleanup.policy": "delete",
+            "retention.ms": str(topics.retention_seconds * 1000),
+            "message.timestamp.type": "CreateTime",
+            "max.message.bytes": str(STATE_BYTES),
+        }
     configurations[changelog_topic(settings)] = {
         "cleanup.policy": "compact",
         "max.message.bytes": str(STATE_BYTES),
