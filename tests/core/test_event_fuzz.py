@@ -15,6 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ruptura.core.event import (
+    DECODERS,
+    FAULTS,
+    MAX_DOCUMENT_BYTES,
+    READERS,
     Reason,
     Rejection,
     decode_channel_metric,
@@ -103,6 +107,17 @@ def judge(value: bytes | None) -> list[Reason | None]:
         fault = time_fault(source, outcome.occurred_at.timestamp(), 300.0)
         assert fault is None or explained(fault)
     assert same(decode_measurement(source), decode_channel_metric(source))
+    if value is not None and len(value) <= MAX_DOCUMENT_BYTES:
+        for kind, read in READERS.items():
+            try:
+                event = read(value)
+            except FAULTS:
+                event = None
+            told = DECODERS[kind](source)
+            if event is not None:
+                assert same(event, told)
+            else:  # measurements may also take the long way
+                assert isinstance(told, Rejection) or kind == "channel_metrics"
     return verdicts
 
 

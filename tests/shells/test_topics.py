@@ -34,7 +34,13 @@ def test_all_topics_have_the_same_partitions_and_the_outputs_their_own_retention
             "retention.ms": "7200000",
             "max.message.bytes": "2097152",
         },
-        "g-state-changelog": {"cleanup.policy": "compact", "max.message.bytes": "16777216"},
+        "g-state-changelog": {
+            "cleanup.policy": "compact",
+            "max.message.bytes": "16777216",
+            "segment.bytes": "67108864",
+            "min.cleanable.dirty.ratio": "0.1",
+            "min.compaction.lag.ms": "600000",
+        },
     }
 
 

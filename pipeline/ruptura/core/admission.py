@@ -4,19 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ruptura.core.channel import Channel
 from ruptura.core.effects import Effects
 from ruptura.core.event import (
     DECODERS,
+    FAULTS,
     LAST_MOMENT,
+    MAX_DOCUMENT_BYTES,
+    READERS,
+    Event,
     Reason,
     Rejection,
     TicketEvent,
     TopicKind,
     time_fault,
 )
-from ruptura.core.partition import Partition
+from ruptura.core.partition import Partition, Service
 from ruptura.core.record import Record
-from ruptura.core.window import Seen, add_metric, add_ticket, identity, new_ticket_bucket
+from ruptura.core.window import (
+    MetricSum,
+    Seen,
+    TicketBucket,
+    add_metric,
+    add_ticket,
+    new_ticket_bucket,
+)
+
+_Place = tuple[Service, Channel, Seen, TicketBucket | None, dict[str, MetricSum] | None]
+"""Where an event went; whatever else comes there until a bucket closes needs no more checks than
+whether it was seen before."""
 
 
 def admit(  # noqa: C901, PLR0912, PLR0915 - every record passes here: calls cost more than branches
@@ -47,39 +63,54 @@ def admit(  # noqa: C901, PLR0912, PLR0915 - every record passes here: calls cos
     remembered, most = window.duplicate_seconds, window.duplicate_ids
     bucket = partition.bucket
     services = partition.services
-    decode = DECODERS[kind]
+    read, decode = READERS[kind], DECODERS[kind]
     position, last_at = source.position, source.last_at
     newest, newest_at = source.newest, source.newest_at
     clock, edge = source.clock, source.edge
     closable = max(source.closable, partition.closable)
     index, begin, end = -1, 0.0, 0.0  # the bucket of the last event
+    places: dict[tuple[str, str], _Place] = {}  # of that bucket, by service and channel
+    shelves: dict[int, dict[tuple[str, str], _Place]] = {}  # the places of all buckets
     late = duplicates = repeated = 0
+    event: Event | Rejection | None
     for record in records:
         if record.offset >= position:
             position = record.offset + 1
-        event = decode(record)
-        if type(event) is Rejection:  # isinstance() is slow on structs, here and below
-            effects.rejections.append(event)
-            continue
+        else:  # read again, and a state may reflect it though it does not reflect later ones
+            shelves.clear()
+            begin = end = 0.0  # whatever bucket comes next gets a new shelf
+        value = record.value
+        try:
+            event = None if value is None or len(value) > MAX_DOCUMENT_BYTES else read(value)
+        except FAULTS:
+            event = None
+        if event is None:
+            event = decode(record)
+            if type(event) is Rejection:  # isinstance() is slow on structs, here and below
+                effects.rejections.append(event)
+                continue
         occurred_at = event.occurred_at.timestamp()
         timestamp = record.timestamp
-        if occurred_at - timestamp > max_future or not 0.0 <= occurred_at < LAST_MOMENT:
+        if occurred_at - timestamp > max_future or not begin <= occurred_at < end:
             fault = time_fault(record, occurred_at, max_future)
             if fault is not None:
                 effects.rejections.append(fault)
                 continue
-        if timestamp > last_at:  # noqa: PLR1730 - max() would cost a call for every record
-            last_at = timestamp
-        if not begin <= occurred_at < end:
             index = int(occurred_at // bucket)
             begin = index * bucket
-            end = begin + bucket
-        service = services.get(event.service)
-        is_reflected = (
-            service is not None
-            and bool(service.reflected)
-            and record.offset < service.reflected.get(topic, 0)
-        )
+            end = min(begin + bucket, LAST_MOMENT)
+            places = shelves.setdefault(index, {})
+        if timestamp > last_at:  # noqa: PLR1730 - max() would cost a call for every record
+            last_at = timestamp
+        name = (event.service, event.channel)
+        place = places.get(name)
+        if place is None:
+            service = services.get(event.service)
+            is_reflected = (
+                service is not None
+                and bool(service.reflected)
+                and record.offset < service.reflected.get(topic, 0)
+            )
         if occurred_at > newest:
             newest, newest_at = occurred_at, timestamp
             if occurred_at < edge:
@@ -89,49 +120,62 @@ def admit(  # noqa: C901, PLR0912, PLR0915 - every record passes here: calls cos
                 yield from partition.close(effects)
                 clock, edge = source.clock, source.edge
                 closable = max(source.closable, partition.closable)
+                shelves.clear()
+                if place is not None:  # so no state reflects it
+                    place, is_reflected = None, False
+                places = shelves[index] = {}
                 service = services.get(event.service)
-        if is_reflected:
-            repeated += 1
-            continue
-        if index < closable or (service is not None and index <= service.closed):
-            late += 1
-            continue
-        channel = None if service is None else service.channels.get(event.channel)
-        if service is None or channel is None:
-            if partition.channels >= window.max_channels:
-                effects.rejections.append(
-                    Rejection(
-                        record,
-                        Reason.TOO_MANY_SERIES,
-                        f"Expected at most {window.max_channels} channels in a partition "
-                        "- at `$.channel`",
-                    )
-                )
+        if place is not None:
+            service, channel, seen, tickets, metrics = place
+        else:
+            if is_reflected:
+                repeated += 1
                 continue
-            service, channel = partition.enroll(event.service, event.channel, index)
+            if index < closable or (service is not None and index <= service.closed):
+                late += 1
+                continue
+            found = None if service is None else service.channels.get(event.channel)
+            if service is None or found is None:
+                if partition.channels >= window.max_channels:
+                    effects.rejections.append(
+                        Rejection(
+                            record,
+                            Reason.TOO_MANY_SERIES,
+                            f"Expected at most {window.max_channels} channels in a partition "
+                            "- at `$.channel`",
+                        )
+                    )
+                    continue
+                service, found = partition.enroll(event.service, event.channel, index)
+            channel = found
+            if topic not in channel.seen:
+                channel.seen[topic] = Seen(set(), set(), clock)
+            seen = channel.seen[topic]
+            tickets = metrics = None
         if record.key != service.key:
-            name = service.name
-            effects.misrouted[name] = effects.misrouted.get(name, 0) + 1
-        seen = channel.seen.get(topic)
-        if seen is None:
-            seen = channel.seen[topic] = Seen(set(), set(), clock)
-        if seen.is_repeated(identity(event.event_id), clock, remembered, most):
+            effects.misrouted[service.name] = effects.misrouted.get(service.name, 0) + 1
+        if seen.is_repeated(event.event_id, clock, remembered, most):
             duplicates += 1
             continue
-        if index < service.following:  # noqa: PLR1730 - as above
-            service.following = index
-        if not service.is_changed:
-            partition.mark(service)
+        if place is None:
+            if index < service.following:  # noqa: PLR1730 - as above
+                service.following = index
+            if not service.is_changed:
+                partition.mark(service)
         if type(event) is TicketEvent:
-            tickets = channel.tickets.get(index)
             if tickets is None:
-                tickets = channel.tickets[index] = new_ticket_bucket()
-                channel.has_tickets = True
+                tickets = channel.tickets.get(index)
+                if tickets is None:
+                    tickets = channel.tickets[index] = new_ticket_bucket()
+                    channel.has_tickets = True
+                places[name] = service, channel, seen, tickets, None
             add_ticket(tickets, event, occurred_at)
         elif channel.accepts_metric(event):
-            metrics = channel.metrics.get(index)
             if metrics is None:
-                metrics = channel.metrics[index] = {}
+                metrics = channel.metrics.get(index)
+                if metrics is None:
+                    metrics = channel.metrics[index] = {}
+                places[name] = service, channel, seen, None, metrics
             add_metric(metrics, event)
         else:
             effects.rejections.append(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from operator import itemgetter
 from typing import Annotated, Final, get_args
 
 import msgspec
@@ -21,7 +20,7 @@ _OPENED, _UPDATED, _TRANSFERRED, _ESCALATED, _REOPENED, _RESOLVED, _CLOSED, _ABA
 )
 _ENTERS: Final = frozenset((_OPENED, _REOPENED))
 _LEAVES: Final = frozenset((_RESOLVED, _CLOSED, _ABANDONED))
-_MOVES: Final = _ENTERS | _LEAVES
+_IS_MOVE: Final = tuple(index in _ENTERS | _LEAVES for index in range(len(_TYPES)))
 _WAIT, _HANDLE, _RESOLUTION, _RATING = range(4)
 _MEANS: Final = (
     "tickets.wait_seconds",
@@ -31,7 +30,6 @@ _MEANS: Final = (
 )
 
 
-_moment = itemgetter(0)
 _digest = xxhash.xxh3_64_intdigest
 
 
@@ -55,11 +53,11 @@ class Seen(msgspec.Struct, array_like=True):
     older: set[int]
     turned: Finite
 
-    def is_repeated(self, event: int, clock: float, seconds: float, most: int) -> bool:
+    def is_repeated(self, event_id: str, clock: float, seconds: float, most: int) -> bool:
         """Tell whether an event was seen before, and remember it.
 
         Args:
-            event: Its identity.
+            event_id: Its identifier; what is remembered is its identity.
             clock: Of the source, in seconds since the Unix epoch.
             seconds: How long an event is remembered, at least.
             most: How many are remembered, at most.
@@ -68,11 +66,16 @@ class Seen(msgspec.Struct, array_like=True):
             return False
         if clock - self.turned >= seconds:
             self.older, self.recent, self.turned = self.recent, set(), clock
-        recent = self.recent
-        if event in recent or event in self.older:
+        event = _digest(event_id.encode())  # its identity, without a call
+        if event in self.older:
             return True
-        recent.add(event)
-        if len(recent) * 2 > most:
+        recent = self.recent
+        known = len(recent)
+        recent.add(event)  # one look at a large set where asking first would be two
+        count = len(recent)
+        if count == known:
+            return True
+        if count * 2 > most:
             self.older, self.recent = recent, set()
         return False
 
@@ -105,8 +108,9 @@ class TicketBucket(msgspec.Struct, array_like=True):
 
     def add(self, index: int, amount: float) -> None:
         """Add to a sum, so that it is the same in whatever order amounts come (Knuth's TwoSum)."""
-        total = self.sums[index]
-        grown = self.sums[index] = total + amount
+        sums = self.sums
+        total = sums[index]
+        grown = sums[index] = total + amount
         added = grown - total
         self.rests[index] += (total - (grown - added)) + (amount - added)
         self.samples[index] += 1
@@ -121,13 +125,13 @@ def add_ticket(bucket: TicketBucket, event: TicketEvent, occurred_at: float) -> 
     """Add an event to its bucket."""
     kind = _TYPE_INDEX[event.type]
     bucket.counts[kind] += 1
-    if kind in _MOVES:
+    if _IS_MOVE[kind]:
         resolution = event.resolution_seconds if kind == _RESOLVED else None
         bucket.moves.append(
             (
                 occurred_at,
                 kind,
-                identity(event.ticket_id),
+                _digest(event.ticket_id.encode()),  # the identity, without a call
                 -1.0 if resolution is None else resolution,
             )
         )

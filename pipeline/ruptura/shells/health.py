@@ -32,6 +32,7 @@ class Pulse(Collector):
 
     Attributes:
         partitions: How many topic partitions are held and restored.
+        state_bytes: Bytes of saved state that are held, those of others that we stand by for too.
         is_away: Whether no broker can be reached. Then only a loop that stands still is held
             against us: another worker would fare no better.
     """
@@ -40,6 +41,7 @@ class Pulse(Collector):
         self._clock = clock
         self._felt: dict[Beat, float] = dict.fromkeys(LIMITS, clock())
         self.partitions = 0
+        self.state_bytes = 0
         self.is_away = False
 
     def feel(self, *beats: Beat) -> None:
@@ -78,6 +80,11 @@ class Pulse(Collector):
             "ruptura_worker_partitions",
             "Partitions of input topics that this worker holds, their state restored.",
             value=self.partitions,
+        )
+        yield GaugeMetricFamily(
+            "ruptura_worker_state_bytes",
+            "Bytes of saved state that this worker holds: its own, and what it stands by for.",
+            value=self.state_bytes,
         )
         yield GaugeMetricFamily(
             "ruptura_worker_kafka_reachable",

@@ -304,6 +304,7 @@ class Processor:
         self._metrics.observe_lag(time.time())
         promises, heard = await self._sources.promises()
         self._pulse.partitions = len(self._sources.intakes)
+        self._pulse.state_bytes = sum(held.size for held in self._table.ledgers().values())
         if heard:
             self._pulse.feel("poll")
         if self._repartition is not None:

@@ -110,6 +110,11 @@ def wanted_topics(settings: Settings) -> tuple[TopicShape, ...]:
     configurations[changelog_topic(settings)] = {
         "cleanup.policy": "compact",
         "max.message.bytes": str(STATE_BYTES),
+        # Restoring reads what is not compacted yet, so it is kept short; but not before the
+        # owner of a service has written it again, should a worker that was replaced write late.
+        "segment.bytes": str(64 << 20),
+        "min.cleanable.dirty.ratio": "0.1",
+        "min.compaction.lag.ms": "600000",
     }
     return tuple(
         TopicShape(name, topics.partitions, topics.replication_factor, configuration)

@@ -115,7 +115,13 @@ class Worker:
         vitals.registry.register(FaustCollector(self.app.monitor))
         self._table = cast(
             StateTable,
-            self.app.Table("state", partitions=partitions, key_type=bytes, value_type=bytes),
+            self.app.Table(
+                "state",
+                partitions=partitions,
+                key_type=bytes,
+                value_type=bytes,
+                standby_buffer_size=1,  # else what we stand by for lags by a thousand entries
+            ),
         )
         self._made: Processor | None = None
         for name in read_topics(settings):
@@ -254,17 +260,17 @@ def _run(settings: Settings) -> int:
     vitals = Vitals(settings)
     try:
         port = preflight.free_port(settings.worker.web_host, settings.worker.web_port)
+        _log.info(
+            "worker starts",
+            brokers=settings.kafka.bootstrap_servers,
+            group=settings.kafka.group_id,
+            metrics=f"http://{settings.worker.web_host}:{port}/metrics",
+        )
         partitions = asyncio.run(_prepare(settings, port, vitals))
     except (preflight.NotReady, clients.KafkaUnavailable) as error:
         _log.error("cannot start", cause=str(error))
         return 1
-    _log.info(
-        "worker starts",
-        brokers=settings.kafka.bootstrap_servers,
-        group=settings.kafka.group_id,
-        partitions=partitions,
-        metrics=f"http://{settings.worker.web_host}:{port}/metrics",
-    )
+    _log.info("topics found", partitions=partitions)
     return _execute(Worker(settings, partitions, port, vitals), settings.worker.stop_seconds)
 
 
