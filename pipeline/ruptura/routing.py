@@ -32,7 +32,7 @@ MARKS_HEADER: Final = "ruptura-marks"
 
 _SERVICES: Final = 65_536  # whose partitions are remembered
 
-_Number = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+_Number = Annotated[int, Meta(ge=0, le=1 << 53)]
 _Time = Annotated[float, Meta(ge=0, le=2.3e11)]
 
 

@@ -124,6 +124,7 @@ class Fetches:
         fetcher._prefetch_backoff = 0.1
         self.fetcher = fetcher
         thread: Any = object.__new__(Thread)
+        thread._not_before = {}
         thread.batching = batching or Batching(topics=frozenset({"clicks"}))
         thread.consumer = SimpleNamespace(flow_active=True)
         thread.log = logging.getLogger("tests.fetches")

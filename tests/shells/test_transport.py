@@ -92,6 +92,7 @@ def test_whatever_is_written_otherwise_in_another_version_is_named(
 async def read_settings() -> dict[str, Any]:
     """What our thread has made of the aiokafka consumer that Faust made."""
     thread: Any = object.__new__(Thread)
+    thread._not_before = {}
     thread.batching = SETTINGS
     made = thread._create_worker_consumer(None)
     try:
@@ -174,6 +175,7 @@ class Group:
 
 def commit(group: Group, offsets: dict[TP, int], *, is_stopping: bool = False) -> bool:
     thread: Any = object.__new__(Thread)
+    thread._not_before = {}
     thread._ensure_consumer = lambda: group
     thread.assignment = lambda: {HELD}
     thread.consumer = SimpleNamespace(should_stop=is_stopping)

@@ -205,6 +205,12 @@ class Checkpoints:
         self.written.pop(partition, None)
         self.with_clock.discard(partition)
 
+    @staticmethod
+    def clock_of(partition: int, entries: Mapping[bytes, bytes]) -> tuple[bytes, bytes | None]:
+        """Return key and value of the entry that holds the clocks; no value if there is none."""
+        key = _prefix(partition) + _CLOCK
+        return key, entries.get(key)
+
     def restore(self, partition: int, entries: Mapping[bytes, bytes]) -> tuple[int, int]:
         """Restore a partition at once; see `restore_in_steps`."""
         steps = self.restore_in_steps(partition, entries)

@@ -18,9 +18,15 @@ from typing import Any, Final
 import msgspec
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+)
 from faust.types import TP
 
+from ruptura.core.event import MAX_DOCUMENT_BYTES
 from ruptura.core.record import Record
 from ruptura.routing import Routing
 from ruptura.settings import KafkaSettings
@@ -29,6 +35,8 @@ from ruptura.shells import clients
 _BATCH_BYTES: Final = 512 * 1024  # of a produce request and partition; brokers take 1 MB
 _MOST_AT_ONCE: Final = 2_000  # records before the event loop may breathe
 _ROUND_RECORDS: Final = 10_000  # after which acknowledgements are awaited
+_TOO_LARGE: Final = MAX_DOCUMENT_BYTES + 1  # bytes of a value that the engine refuses for its size
+_MODEST: Final = 640 * 1024  # bytes that any topic takes
 _PAUSE_SECONDS: Final = 1.0  # after a failure
 _LOOK_SECONDS: Final = 0.5  # at whether the app stops
 _FAULTS: Final = (KafkaConnectionError, KafkaTimeoutError)  # that aiokafka does not call retriable
@@ -186,6 +194,11 @@ class Forwarder:
             batch.close()
             try:
                 await (await producer.send_batch(batch, tp.topic, partition=tp.partition))
+            except MessageSizeTooLargeError:
+                smaller = _cut(load[sent])
+                if following - sent > 1 or smaller is None:
+                    raise
+                load = [*load[:sent], smaller, *load[following:]]
             except KafkaError as error:
                 if not (error.retriable or isinstance(error, _FAULTS)):
                     raise
@@ -201,6 +214,20 @@ class Forwarder:
             else:
                 sent = following
         return True
+
+
+def _cut(copy: Record) -> Record | None:
+    """Return a copy cut so that a topic may take it, None if there is nothing left to cut.
+
+    Its producer had it compressed. The engine refuses it as too large in any case, or, where the
+    topic takes less than a document may hold, as no document; it must not stop those behind it.
+    """
+    size = len(copy.value or b"")
+    most = _TOO_LARGE if size > _TOO_LARGE else _MODEST
+    if size <= most:
+        return None
+    value = (copy.value or b"")[:most]
+    return msgspec.structs.replace(copy, value=value, headers=copy.headers[-1:])
 
 
 def _append(batch: Any, copy: Record) -> bool:

@@ -33,8 +33,8 @@ class Pulse(Collector):
     Attributes:
         partitions: How many topic partitions are held and restored.
         state_bytes: Bytes of saved state that are held, those of others that we stand by for too.
-        is_away: Whether no broker can be reached. Then only a loop that stands still is held
-            against us: another worker would fare no better.
+        is_away: Whether no broker can be reached. Then nothing is held against us: what waits for
+            brokers stands still, and another worker would fare no better.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -59,10 +59,12 @@ class Pulse(Collector):
 
     def faults(self) -> list[str]:
         """Return what is wrong, empty if nothing is."""
+        if self.is_away:
+            return []
         return [
             f"{text} for {self.age(beat):.0f} s"
             for beat, (limit, text) in LIMITS.items()
-            if self.age(beat) > limit and (beat == "step" or not self.is_away)
+            if self.age(beat) > limit
         ]
 
     def collect(self) -> Iterator[Metric]:

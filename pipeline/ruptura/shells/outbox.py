@@ -57,7 +57,10 @@ class Outbox:
     async def bury(self, rejection: Rejection) -> None:
         """Send a dead letter; wait while too many are under way."""
         while len(self._under_way) >= _MOST_UNDER_WAY:
-            await self._under_way.popleft()
+            oldest = self._under_way[0]
+            await oldest  # while it waits here too, for `settle`
+            if self._under_way and self._under_way[0] is oldest:
+                self._under_way.popleft()
         self._under_way.append(asyncio.ensure_future(self._bury(rejection)))
 
     async def settle(self) -> None:

@@ -113,6 +113,7 @@ class Processor:
         self._saved: dict[TP, int] = {}
         self._unsaved = 0
         self._news = asyncio.Event()
+        self._losses = 0  # rebalances that took partitions from us
         self._next_tick = 0.0
         self._last_seen = time.monotonic()
         self._is_finishing = False
@@ -168,6 +169,7 @@ class Processor:
         What is not saved yet is not saved now: this worker may have been declared dead, and
         another one may be ahead of it. The next owner goes on from the last checkpoint.
         """
+        self._losses += bool(revoked)
         for tp in revoked:
             self._metrics.forget_source(tp.topic, tp.partition)
             self._unacknowledged.pop(tp, None)
@@ -227,13 +229,14 @@ class Processor:
         A worker that was stopped, or starved, for longer than a session finds itself replaced
         only when it next hears from the brokers.
         """
+        asked = time.monotonic()
         if self._is_doubtful():
-            slept = round(time.monotonic() - self._last_seen, 1)
+            slept = round(asked - self._last_seen, 1)
             _log.warning("slept; asking whether the group still counts us in", seconds=slept)
             if not await self._sources.is_member():
                 await asyncio.sleep(_SETTLE_SECONDS)
                 return False  # ask again, until the group has settled anew
-        self._last_seen = time.monotonic()
+        self._last_seen = asked
         return True
 
     def _is_doubtful(self) -> bool:
@@ -284,7 +287,7 @@ class Processor:
 
     async def _step_through(self, inputs: Sequence[Input]) -> float:
         """Step the engine, letting others run between portions; return its seconds."""
-        seconds = 0.0
+        seconds, losses = 0.0, self._losses
         portions = self._engine.steps(inputs)
         while True:
             started = time.perf_counter()
@@ -292,6 +295,10 @@ class Processor:
             seconds += time.perf_counter() - started
             if effects is None:
                 return seconds
+            while self._is_doubtful() and losses == self._losses and not self._app.should_stop:
+                await self._is_still_member()
+            if losses != self._losses:
+                continue  # a rebalance takes all partitions: what was stepped comes again
             await self._tell(effects)
             await asyncio.sleep(0.0)
 

@@ -34,6 +34,11 @@ class Thread(driver.AIOKafkaConsumerThread):
 
     logger = _logger
     batching: Batching
+    _not_before: dict[TP, float]  # when to look again at what could not be read
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._not_before = {}
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
@@ -132,8 +137,8 @@ class Thread(driver.AIOKafkaConsumerThread):
     async def _drain(self, fetcher: Any, tp: TP) -> Batch | None:
         """Take what was fetched of a partition, at most a batch."""
         result = fetcher._records.get(tp)
-        if result is None:
-            return None  # taken from us while another partition was looked after
+        if result is None or time.monotonic() < self._not_before.get(tp, 0.0):
+            return None  # taken from us while another was looked after; or it was unreadable
         if type(result) is not aiokafka_fetcher.FetchResult:
             del fetcher._records[tp]
             fetcher._notify(fetcher._wait_consume_future)
@@ -148,7 +153,7 @@ class Thread(driver.AIOKafkaConsumerThread):
             except (KafkaError, ValueError) as error:
                 # Fetched again, after a pause: bytes may be damaged on their way.
                 self.log.warning("cannot read %s: %s", tp, error)
-                await asyncio.sleep(_FAULT_PAUSE_SECONDS)
+                self._not_before[tp] = time.monotonic() + _FAULT_PAUSE_SECONDS
                 result._partition_records = None
         if not result.has_more() and fetcher._records.get(tp) is result:
             del fetcher._records[tp]
@@ -164,7 +169,7 @@ class Thread(driver.AIOKafkaConsumerThread):
                 await fetch_again(fetcher, tp, result)
         except KafkaError as failure:
             self.log.warning("cannot read %s: %s", tp, failure)
-            await asyncio.sleep(_FAULT_PAUSE_SECONDS)
+            self._not_before[tp] = time.monotonic() + _FAULT_PAUSE_SECONDS
         if result is not None and fetcher._records.get(tp) is result:
             del fetcher._records[tp]
             fetcher._notify(fetcher._wait_consume_future)

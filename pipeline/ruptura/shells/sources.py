@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import faust
 import structlog
+from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from ruptura.core.engine import Engine
@@ -23,10 +24,15 @@ from ruptura.shells.transport import Consumer
 
 _PAUSE_SECONDS = 0.02  # while the group settles
 _MARGIN_SECONDS = 0.5  # how far the broker's clock may differ from ours before a promise lies
+_AGAIN_SECONDS = 1.0  # before the brokers are asked again
 _RESTORE_SECONDS = 0.01  # of states, before the event loop may breathe
 _FRESH_SECONDS = 5.0  # an answer of Kafka that is not older is a sign of life
 
 _log = structlog.get_logger("ruptura.worker")
+
+
+class OffsetsWentBack(Exception):  # noqa: N818 - the name says what happened
+    """A topic holds less than was read of it; only a new start finds out what holds."""
 
 
 class Sources:
@@ -72,6 +78,7 @@ class Sources:
         self._forwarded = frozenset(forwarded)
         self._restored: set[int] = set()
         self._adopting = asyncio.Lock()
+        self._answered: dict[TP, float] = {}  # when Kafka had answered, as last seen
         self.intakes: dict[TP, Intake] = {}
         self.first: dict[TP, int] = {}
         self.epochs: dict[int, int] = {}
@@ -113,7 +120,7 @@ class Sources:
             if tp in self.intakes:
                 committed = self.consumer.committed(tp)
                 return await self.consumer.is_member(tp, max(position, committed or 0))
-        return not self.held()
+        return True  # nothing is ours yet, so nothing can be written
 
     async def adopt(self, tp: TP) -> Intake | None:
         """Return the intake of a partition, restoring it first if need be; None if not ours."""
@@ -136,8 +143,13 @@ class Sources:
         def are_ours() -> bool:
             return self.are_settled and generation == self._app.consumer_generation_id
 
-        earliest = await consumer.earliest_offsets(*fresh)
-        ends = await consumer.highwaters(*fresh)
+        try:
+            earliest = await consumer.earliest_offsets(*fresh)
+            ends = await consumer.highwaters(*fresh)
+        except KafkaError as error:
+            _log.warning("cannot ask where partitions begin and end", cause=str(error))
+            await asyncio.sleep(_AGAIN_SECONDS)
+            return  # whoever needs them asks again
         for partition in sorted({tp.partition for tp in fresh} - self._restored):
             steps = self._restore(partition, [(tp, ends.get(tp) or 0) for tp in fresh])
             until = time.monotonic() + _RESTORE_SECONDS
@@ -151,8 +163,12 @@ class Sources:
             if not are_ours():
                 self._drop(partition)
                 return
-            ledger = self._table.ledger(partition)
-            self.epochs[partition] = ledger.takeover(generation)
+            epoch = self._table.ledger(partition).takeover(generation)
+            await self._claim(partition, epoch)
+            if not are_ours():
+                self._drop(partition)
+                return
+            self.epochs[partition] = epoch
             self._restored.add(partition)
         for tp in fresh:
             start = self._start(tp, earliest.get(tp) or 0, ends.get(tp) or 0)
@@ -160,10 +176,21 @@ class Sources:
             self.intakes[tp] = Intake(start, sought_at=time.monotonic())
             consumer.read_from(tp, start)
 
+    async def _claim(self, partition: int, epoch: int) -> None:
+        """Write the clock as it was restored once more, as the first entry of our epoch.
+
+        What a former owner still has under way and lands after it is outdated then. What lands
+        before it may be newer than our state; but our clock is the last one, and a service that
+        reflects more than the clock skips by its offsets what it has.
+        """
+        entries = self._table.ledger(partition).entries
+        key, value = self._checkpoints.clock_of(partition, entries)
+        await (await self._table.write(partition, key, value, epoch))
+
     def _start(self, tp: TP, first: int, end: int) -> int:
         """Where to read on: where the state says; else at the earliest record.
 
-        What the state does not reflect is reflected nowhere. So with a changelog that holds nothing
+        What the state does not reflect is reflected nowhere. So with a changelog without a clock
         (it was deleted, or the group is new), all that the topic still holds is read again. Only
         where a state is there and does not fit (it was shaped by other settings) the past is left
         alone, and reading goes on where the group was: its alerts were published already.
@@ -171,7 +198,9 @@ class Sources:
         position = self._engine.position(tp.topic, tp.partition)
         committed = self.consumer.committed(tp)
         has_clock = tp.partition in self._checkpoints.with_clock
-        is_refused = not has_clock and self._table.ledger(tp.partition).offset >= 0
+        entries = self._table.ledger(tp.partition).entries
+        _, clock = self._checkpoints.clock_of(tp.partition, entries)
+        is_refused = clock is not None and not has_clock
         # With repartition the state knows sources, not the topics through which they come.
         is_elsewhere = tp.topic in self._forwarded or (bool(self._forwarded) and has_clock)
         if (
@@ -227,6 +256,7 @@ class Sources:
     def revoke(self, revoked: set[TP]) -> None:
         """Let go of partitions."""
         for tp in revoked:
+            self._answered.pop(tp, None)
             self.intakes.pop(tp, None)
             self.first.pop(tp, None)
         for partition in {tp.partition for tp in revoked}:
@@ -236,7 +266,11 @@ class Sources:
 
     async def read_again(self, tp: TP, intake: Intake, reason: str) -> None:
         """Read again from the next record to take, or from the first that is still there."""
-        earliest = (await self.consumer.earliest_offsets(tp)).get(tp) or 0
+        try:
+            earliest = (await self.consumer.earliest_offsets(tp)).get(tp) or 0
+        except KafkaError as error:
+            _log.warning("cannot ask where a partition begins", topic=tp.topic, cause=str(error))
+            return  # it is met again
         if tp not in self.intakes:
             return
         self._jumped(tp)
@@ -275,8 +309,18 @@ class Sources:
                 continue
             answered_at, end = heard
             newest = max(newest, answered_at)
+            if end < intake.following:
+                raise OffsetsWentBack(
+                    f"{tp.topic}[{tp.partition}] ends at {end}, {intake.following} were read: "
+                    "it was made anew or cut"
+                )
+            before = self._answered.get(tp, answered_at)
+            self._answered[tp] = answered_at
             if intake.is_at(end):
-                promises[tp] = answered_at - _MARGIN_SECONDS
+                # As of the answer before: this one may have lain unread for a while, but it was
+                # asked for after that one was read.
+                if before < answered_at:
+                    promises[tp] = before - _MARGIN_SECONDS
                 continue
             position = await self.consumer.position(tp) or 0
             if intake.look(end, position, time.monotonic()) == "seek":

@@ -160,15 +160,16 @@ class Worker:
         pulse, due = self._vitals.pulse, 0.0
         while not self.app.should_stop:
             await asyncio.sleep(_WATCH_SECONDS)
-            if pulse.age("poll") < DOUBT_SECONDS:
-                if pulse.is_away:
-                    logs.unhush()
-                    _log.info("Kafka answers again")
-                pulse.is_away, due = False, 0.0
+            if pulse.age("poll") < DOUBT_SECONDS and not pulse.is_away:
                 continue
             cause = await preflight.probe(self._settings)
             if cause is not None and not pulse.is_away:
                 logs.hush()
+            elif cause is None and pulse.is_away:
+                pulse.feel(*LIMITS)  # all that waited for brokers begins anew
+                logs.unhush()
+                _log.info("Kafka answers again")
+                due = 0.0
             pulse.is_away = cause is not None
             if cause is not None and time.monotonic() >= due:
                 due = time.monotonic() + preflight.SAY_SECONDS
