@@ -14,6 +14,7 @@ from collections import Counter
 from pathlib import Path
 
 import click
+import msgspec
 
 from tests.integration.conftest import settings_for
 from tests.integration.crash.fleet import Tell
@@ -21,7 +22,7 @@ from tests.integration.crash.load import patient
 from tests.integration.crash.moments import MOMENTS
 from tests.integration.crash.round import Round, make_changelog_anew
 from tests.integration.kafka_server import KafkaServer
-from tests.integration.workers import alerts_on
+from tests.integration.workers import alerts_on, read_topic
 
 ROOT = Path(__file__).resolve().parents[2]
 _HOME = ROOT / "build" / "soak"
@@ -63,6 +64,8 @@ class Soak:
                 found = played.settle()
             except (AssertionError, OSError) as error:
                 found = [f"stuck: {error}"]
+            if found:
+                _keep_the_state(played, folder)
             self.found += [f"seed {seed}: {text}" for text in found]
             self._count(played)
         for text in self.found[began:]:
@@ -132,6 +135,13 @@ class Soak:
         self.counts["changelogs deleted"] += 1
         for name in names:
             fleet.start(name)
+
+
+def _keep_the_state(played: Round, folder: Path) -> None:
+    topic = f"{played.settings.kafka.group_id}-state-changelog"
+    with (folder / "changelog.jsonl").open("wb") as stream:
+        for record in read_topic(played.settings, topic):
+            stream.write(msgspec.json.encode(record) + b"\n")
 
 
 @click.command()

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Final, TypeVar
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.consumer import fetcher as aiokafka_fetcher
 from aiokafka.errors import (
     CommitFailedError,
     ConsumerStoppedError,
     IllegalStateError,
+    KafkaConnectionError,
     KafkaError,
 )
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
@@ -51,7 +52,7 @@ class Thread(driver.AIOKafkaConsumerThread):
             if not hasattr(consumer, name):
                 raise RuntimeError(f"aiokafka has moved {name}")
             setattr(consumer, name, value)
-        return consumer
+        return patient(consumer, lambda: self.app.should_stop)
 
     async def getmany(self, active_partitions: set[TP] | None, timeout: float) -> dict[TP, Any]:
         """Fetch, beside the queue in which Faust's other calls of this thread wait."""
@@ -199,6 +200,29 @@ class Thread(driver.AIOKafkaConsumerThread):
                 raise
         result._assignment.state_value(tp).consumed_to(found.next_fetch_offset)
         return Batch(tp, start, found.next_fetch_offset, records, size)
+
+
+_Client = TypeVar("_Client", AIOKafkaConsumer, AIOKafkaProducer)
+
+
+def patient(client: _Client, is_over: Callable[[], bool]) -> _Client:
+    """Have a client of aiokafka wait for its brokers when it starts, until the app is over."""
+    start = client.start
+
+    async def keep_trying() -> None:
+        while True:
+            try:
+                await start()
+            except KafkaConnectionError as error:
+                if is_over():
+                    raise
+                _logger.warning("no broker answers; trying again: %s", error)
+                await asyncio.sleep(_FAULT_PAUSE_SECONDS)
+            else:
+                return
+
+    client.start = keep_trying
+    return client
 
 
 async def _wait_for_fetch(fetcher: Any, seconds: float) -> None:

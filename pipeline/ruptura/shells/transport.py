@@ -45,7 +45,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, ClassVar, Final
 
 import faust
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.consumer import fetcher as aiokafka_fetcher
 from faust.transport import consumer as faust_consumer
 from faust.transport.drivers import aiokafka as driver
@@ -53,7 +53,7 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 from ruptura.shells.batch import Batch, Batching, Budget, ReadOffsets
-from ruptura.shells.reader import Thread
+from ruptura.shells.reader import Thread, patient
 
 __all__ = ["Batch", "Batching", "Consumer", "batching", "check_internals"]
 
@@ -223,6 +223,13 @@ class Consumer(driver.Consumer):
         """Leave it to the app's health: Faust's compares wall-clock with monotonic times."""
 
 
+class PatientProducer(driver.Producer):
+    """Faust's, that waits for brokers when it starts."""
+
+    def _new_producer(self, transactional_id: str | None = None) -> AIOKafkaProducer:
+        return patient(super()._new_producer(transactional_id), lambda: self.app.should_stop)
+
+
 def _seek(consumer: AIOKafkaConsumer, tp: TP, offset: int) -> None:
     if tp in consumer.assignment():
         consumer.seek(tp, offset)
@@ -245,6 +252,7 @@ def batching(app: faust.App, settings: Batching) -> driver.Transport:
 
     class Transport(driver.Transport):
         Consumer: ClassVar[type] = BatchConsumer
+        Producer: ClassVar[type] = PatientProducer
 
     return Transport(app.conf.broker_consumer, app)
 
