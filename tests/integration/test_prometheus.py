@@ -108,7 +108,7 @@ def test_prometheus_knows_what_the_worker_has_seen(
             assert 0.0 < answers(quantile)[""] < 5.0
             assert ask(address, "ruptura_build_info")
             ages = ask(address, "ruptura_worker_beat_age_seconds")
-            assert len(ages) == 4
+            assert len(ages) == 5
             lag = ask(address, "sum(ruptura_faust_end_offset - ruptura_faust_committed_offset)")
             deadline = time.monotonic() + 20
             while set(lag.values()) != {0.0} and time.monotonic() < deadline:

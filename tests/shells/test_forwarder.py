@@ -8,14 +8,17 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError, NotLeaderForPartitionError
 from aiokafka.partitioner import murmur2
 from faust.types import TP
 
+from ruptura.assembly import build_engine
+from ruptura.core.event import MAX_DOCUMENT_BYTES, Reason
 from ruptura.core.record import Record, Tick
 from ruptura.routing import Routing
-from ruptura.settings import KafkaSettings
+from ruptura.settings import KafkaSettings, Settings
 from ruptura.shells import forwarder
 from ruptura.shells.forwarder import Forwarder, Shipment
 
@@ -25,13 +28,14 @@ SERVICES = ("a", "b", "c", "d")
 
 
 class Batch:
-    """Takes three records."""
+    """Takes three records, or one of any size."""
 
     def __init__(self) -> None:
         self.records: list[dict[str, Any]] = []
 
     def append(self, **fields: Any) -> object:
-        if len(self.records) == 3:
+        size = sum(len(each["value"] or b"") for each in [*self.records, fields])
+        if self.records and (len(self.records) == 3 or size > forwarder._BATCH_BYTES):
             return None
         self.records.append(fields)
         return object()
@@ -47,6 +51,7 @@ class Broker:
         self.log: dict[int, list[dict[str, Any]]] = defaultdict(list)
         self.faults: list[Exception] = []
         self.under_way: dict[int, int] = defaultdict(int)
+        self.most_bytes = 1 << 30  # of a value
         self.stops = 0
 
     def __call__(self, **_options: Any) -> Broker:
@@ -71,6 +76,8 @@ class Broker:
             self.under_way[partition] -= 1
             if self.faults:
                 raise self.faults.pop(0)
+            if any(len(each["value"] or b"") > self.most_bytes for each in batch.records):
+                raise MessageSizeTooLargeError
             self.log[partition].extend(batch.records)
 
         return asyncio.ensure_future(land())
@@ -169,6 +176,30 @@ def test_what_the_brokers_refuse_for_ever_ends_it_and_is_not_told_as_landed(brok
     with pytest.raises(MessageSizeTooLargeError):
         drive(lambda f: f.put(shipment(told(1), lambda: seen.append("landed"))), lambda: False)
     assert not seen
+
+
+@pytest.mark.parametrize(
+    ("most_bytes", "reason"),
+    [(MAX_DOCUMENT_BYTES + 1, Reason.TOO_LARGE), (MAX_DOCUMENT_BYTES, Reason.MALFORMED_JSON)],
+)
+def test_a_record_that_is_too_large_is_cut_for_the_engine_to_refuse_and_others_follow(
+    broker: Broker, most_bytes: int, reason: Reason
+) -> None:
+    broker.most_bytes = most_bytes
+    records = told(12)
+    document = {"service": "a", "text": "x" * (2 * MAX_DOCUMENT_BYTES)}
+    records[5] = msgspec.structs.replace(
+        records[5], value=json.dumps(document).encode(), headers=(("h", b"x" * 1000),)
+    )
+    seen: list[str] = []
+    drive(lambda f: f.put(shipment(records, lambda: seen.append("landed"))), lambda: bool(seen))
+    assert sorted(broker.offsets(0) + broker.offsets(1)) == list(range(12))
+    for q in range(PARTITIONS):
+        assert broker.offsets(q) == sorted(broker.offsets(q))
+    [cut] = [each for each in broker.inputs(0) if each.offset == 5]
+    assert len(cut.headers) == 1, "those of its producer may be what is too large"
+    refused = build_engine(Settings()).step([msgspec.structs.replace(cut, topic="ruptura.tickets")])
+    assert [each.reason for each in refused.rejections] == [reason]
 
 
 def test_a_promise_comes_behind_the_records_that_it_speaks_of_in_every_partition(

@@ -174,3 +174,29 @@ def test_the_engine_waits_while_too_many_letters_are_under_way(
         assert letters.acknowledged == 4
 
     run(scenario)
+
+
+def test_what_bury_waits_for_is_waited_for_by_settle_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "_MOST_UNDER_WAY", 1)
+
+    async def scenario() -> None:
+        letters, buried = Topic(), list[int]()
+        letters.gate.clear()
+        subject = Outbox(Topic(), letters, buried.append)
+        await subject.bury(rejection())
+        second = asyncio.ensure_future(subject.bury(rejection()))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        settling = asyncio.ensure_future(subject.settle())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not settling.done(), "the broker has not got the first one yet"
+        assert not second.done()
+        letters.gate.set()
+        await settling
+        await second
+        assert len(subject) == 1, "the second one is still to be settled"
+        await subject.settle()
+        assert buried == [1, 1]
+
+    run(scenario)

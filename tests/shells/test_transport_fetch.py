@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -168,6 +169,36 @@ def test_damaged_bytes_are_fetched_again_after_a_pause_and_what_came_before_is_k
         assert fetches.position() == 2
         fetches.put(CLICKS, batch(2, [b"c"]), at=2)
         assert bounds(await fetches.drain()) == (2, 3)
+
+    play(scenario)
+
+
+def test_a_partition_that_is_unreadable_rests_and_does_not_hold_up_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 1000.0
+
+    async def never(_seconds: float) -> None:
+        pytest.fail("all partitions would wait")
+
+    monkeypatch.setattr(reader, "time", SimpleNamespace(monotonic=lambda: now))
+    damaged = bytearray(batch(0, [b"a"]))
+    damaged[-3] ^= 1
+
+    async def scenario() -> None:
+        nonlocal now
+        monkeypatch.setattr(asyncio, "sleep", never)
+        fetches = Fetches()
+        fetches.put(CLICKS, bytes(damaged))
+        fetches.put(OTHERS, batch(0, [b"z"]))
+        assert set(await fetches.fetch(CLICKS, OTHERS)) == {OTHERS}
+        fetches.put(CLICKS, batch(0, [b"a"]))
+        fetches.put(OTHERS, batch(1, [b"y"]), at=1)
+        now += reader._FAULT_PAUSE_SECONDS - 0.001
+        assert set(await fetches.fetch(CLICKS, OTHERS)) == {OTHERS}
+        assert CLICKS in fetches.fetcher._records, "so that aiokafka does not fetch it meanwhile"
+        now += 0.002
+        assert bounds((await fetches.fetch(CLICKS))[CLICKS]) == (0, 1)
 
     play(scenario)
 

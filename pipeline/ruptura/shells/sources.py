@@ -25,6 +25,7 @@ from ruptura.shells.transport import Consumer
 _PAUSE_SECONDS = 0.02  # while the group settles
 _MARGIN_SECONDS = 0.5  # how far the broker's clock may differ from ours before a promise lies
 _AGAIN_SECONDS = 1.0  # before the brokers are asked again
+_SHRUNK_SECONDS = 10.0  # before a topic that has become shorter is believed
 _RESTORE_SECONDS = 0.01  # of states, before the event loop may breathe
 _FRESH_SECONDS = 5.0  # an answer of Kafka that is not older is a sign of life
 
@@ -78,6 +79,7 @@ class Sources:
         self._forwarded = frozenset(forwarded)
         self._restored: set[int] = set()
         self._adopting = asyncio.Lock()
+        self._shrunk: dict[TP, float] = {}  # since when an end lies before what was read
         self._answered: dict[TP, float] = {}  # when Kafka had answered, as last seen
         self.intakes: dict[TP, Intake] = {}
         self.first: dict[TP, int] = {}
@@ -257,6 +259,7 @@ class Sources:
         """Let go of partitions."""
         for tp in revoked:
             self._answered.pop(tp, None)
+            self._shrunk.pop(tp, None)
             self.intakes.pop(tp, None)
             self.first.pop(tp, None)
         for partition in {tp.partition for tp in revoked}:
@@ -310,10 +313,9 @@ class Sources:
             answered_at, end = heard
             newest = max(newest, answered_at)
             if end < intake.following:
-                raise OffsetsWentBack(
-                    f"{tp.topic}[{tp.partition}] ends at {end}, {intake.following} were read: "
-                    "it was made anew or cut"
-                )
+                self._note_shrunk(tp, end, intake.following)
+                continue
+            self._shrunk.pop(tp, None)
             before = self._answered.get(tp, answered_at)
             self._answered[tp] = answered_at
             if intake.is_at(end):
@@ -326,6 +328,18 @@ class Sources:
             if intake.look(end, position, time.monotonic()) == "seek":
                 await self.read_again(tp, intake, f"nothing came, and the end is {end}")
         return promises, time.time() - newest < _FRESH_SECONDS
+
+    def _note_shrunk(self, tp: TP, end: int, following: int) -> None:
+        """End the process if a topic stays shorter than what was read of it.
+
+        A new leader may not know for a moment how far the old one was (Kafka's KIP-207).
+        """
+        now = time.monotonic()
+        if now - self._shrunk.setdefault(tp, now) >= _SHRUNK_SECONDS:
+            raise OffsetsWentBack(
+                f"{tp.topic}[{tp.partition}] ends at {end}, {following} were read: "
+                "it was made anew or cut"
+            )
 
     def positions(self) -> dict[TP, int]:
         """The offsets after the last records that the state reflects."""

@@ -1,0 +1,181 @@
+"""What a step led to is told only by one whose partitions it still is."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from faust.types import TP
+
+from ruptura.core.effects import Effects
+from ruptura.core.event import Reason, Rejection
+from ruptura.core.record import Record
+from ruptura.settings import Settings
+from ruptura.shells import processor
+from ruptura.shells.health import Pulse
+from ruptura.shells.processor import Processor
+
+TICKETS_0 = TP("ruptura.tickets", 0)
+
+
+class Topic:
+    """A Faust topic whose broker has everything at once."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+
+    async def send(self, **_: object) -> asyncio.Future[None]:
+        self.sent += 1
+        landed = asyncio.get_running_loop().create_future()
+        landed.set_result(None)
+        return landed
+
+
+class Scene:
+    """A processor whose engine yields three portions, each with a dead letter."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+        self.topic = Topic()
+        metrics = SimpleNamespace(
+            apply=lambda effects: self.seen.append(f"told {effects.buckets}"),
+            forget=lambda _channels: None,
+            forget_source=lambda _topic, _partition: None,
+            dead_lettered=lambda _count: None,
+            jumped=None,
+            state_refused=None,
+        )
+        app = SimpleNamespace(topic=lambda *_, **__: self.topic, should_stop=False)
+        made: Any = Processor
+        self.subject = made(app, Settings(), SimpleNamespace(), metrics, Pulse(lambda: 0.0))
+        self.subject._engine = SimpleNamespace(steps=self._steps, forget=lambda _partition: ())
+        self.answer(self._yes)
+
+    def answer(self, is_member: Callable[[], Awaitable[bool]]) -> None:
+        """Say what the group answers when it is asked."""
+        self.subject._sources.is_member = is_member
+
+    def doubt(self) -> None:
+        """Let it find that it has slept for longer than any session."""
+        self.subject._last_seen = -1e6
+
+    async def revoke(self) -> None:
+        self.seen.append("revoked")
+        await self.subject.revoke({TICKETS_0})
+
+    async def step(self) -> None:
+        assert math.isfinite(await self.subject._step_through([]))
+        await self.subject._outbox.settle()
+
+    def _steps(self, _inputs: object) -> Iterator[Effects]:
+        for number in (1, 2, 3):
+            self.seen.append(f"stepped {number}")
+            record = Record(*TICKETS_0, number, 0.0, None, b"\xff")
+            rejection = Rejection(record, Reason.MALFORMED_JSON, "at `$`")
+            yield Effects(buckets=number, rejections=[rejection])
+
+    async def _yes(self) -> bool:
+        self.seen.append("asked")
+        return True
+
+
+def play(scenario: Callable[[Scene], Awaitable[None]]) -> Scene:
+    async def scene() -> Scene:
+        made = Scene()
+        await scenario(made)
+        return made
+
+    return asyncio.run(scene())
+
+
+def test_each_portion_is_told_before_the_next_is_stepped() -> None:
+    scene = play(Scene.step)
+    assert scene.seen == [
+        "stepped 1", "told 1", "stepped 2", "told 2", "stepped 3", "told 3",
+    ]  # fmt: skip
+    assert scene.topic.sent == 3
+
+
+def test_of_partitions_that_are_taken_away_amid_a_step_nothing_more_is_told() -> None:
+    async def scenario(scene: Scene) -> None:
+        stepping = asyncio.ensure_future(scene.step())
+        while "told 1" not in scene.seen:
+            assert not stepping.done()
+            await asyncio.sleep(0.0)
+        await scene.revoke()
+        await stepping
+
+    scene = play(scenario)
+    # All portions are taken: the engine steps nothing else before.
+    assert scene.seen == ["stepped 1", "told 1", "revoked", "stepped 2", "stepped 3"]
+    assert scene.topic.sent == 1
+
+
+def test_what_was_taken_away_before_a_step_does_not_silence_it() -> None:
+    async def scenario(scene: Scene) -> None:
+        await scene.revoke()
+        await scene.step()
+
+    assert play(scenario).topic.sent == 3
+
+
+def test_after_a_long_sleep_the_group_is_asked_before_anything_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(processor, "_SETTLE_SECONDS", 0.0)
+
+    async def scenario(scene: Scene) -> None:
+        answers = [False, True]
+
+        async def unsettled() -> bool:
+            scene.seen.append("asked")
+            return answers.pop(0)
+
+        scene.answer(unsettled)
+        scene.doubt()
+        await scene.step()
+
+    assert play(scenario).seen[:6] == [
+        "stepped 1", "asked", "asked", "told 1", "stepped 2", "told 2",
+    ]  # fmt: skip
+
+
+def test_who_learns_in_answer_that_partitions_are_gone_tells_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(processor, "_SETTLE_SECONDS", 0.0)
+
+    async def scenario(scene: Scene) -> None:
+        async def replaced() -> bool:
+            await scene.revoke()
+            return False
+
+        scene.answer(replaced)
+        scene.doubt()
+        await scene.step()
+
+    scene = play(scenario)
+    assert scene.seen == ["stepped 1", "revoked", "stepped 2", "stepped 3"]
+    assert scene.topic.sent == 0
+
+
+def test_an_answer_counts_from_when_it_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(processor, "time", SimpleNamespace(monotonic=lambda: now))
+
+    async def scenario(scene: Scene) -> None:
+        async def late() -> bool:
+            nonlocal now
+            now += 1000.0
+            return True
+
+        scene.answer(late)
+        scene.doubt()
+        assert await scene.subject._is_still_member()
+        assert scene.subject._is_doubtful(), "much may have happened since"
+
+    play(scenario)
