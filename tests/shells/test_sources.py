@@ -312,7 +312,7 @@ def test_a_topic_that_stays_shorter_than_what_was_taken_of_it_was_made_anew(
     async def scenario() -> None:
         nonlocal now
         owner = await adopted()
-        monkeypatch.setattr(sources.time, "monotonic", lambda: now)
+        monkeypatch.setattr("ruptura.shells.sources.time.monotonic", lambda: now)
         owner.consumer.ends = {TICKETS_0: (1000.0, 99)}
         assert (await owner.sources.promises())[0] == {}, "no promise, but a new leader may lag"
         now += 9.0
