@@ -225,6 +225,7 @@ processor.Processor._step = hang
 
 def test_health_fails_when_the_loop_stands_still(tmp_path: Path, topic_settings: Settings) -> None:
     tuning = tuned(topic_settings, stop_seconds=1.0)
+    publish(tuning, scenario()[:100])
     with WorkerProcess(tuning, tmp_path / "worker.log", HANGS) as running:
         running.wait(lambda: running.said("partition adopted"))
         running.wait(lambda: running.get("/healthz")[0] == 503)
@@ -240,14 +241,14 @@ def test_health_fails_when_the_loop_stands_still(tmp_path: Path, topic_settings:
 
 FAILS = """
 from ruptura.core.engine import Engine
-step, Engine.left = Engine.step, 2
+steps, Engine.left = Engine.steps, 2
 def fail(self, inputs):
     if any(hasattr(item, "value") for item in inputs):
         self.left -= 1
         if not self.left:
             raise ArithmeticError("the engine is broken")
-    return step(self, inputs)
-Engine.step = fail
+    return steps(self, inputs)
+Engine.steps = fail
 """
 
 

@@ -226,6 +226,8 @@ class Consumer(driver.Consumer):
 class PatientProducer(driver.Producer):
     """Faust's, that waits for brokers when it starts."""
 
+    logger = _logger
+
     def _new_producer(self, transactional_id: str | None = None) -> AIOKafkaProducer:
         return patient(super()._new_producer(transactional_id), lambda: self.app.should_stop)
 
@@ -248,6 +250,7 @@ def batching(app: faust.App, settings: Batching) -> driver.Transport:
     check_internals()
 
     class BatchConsumer(Consumer):
+        logger = _logger
         batching: ClassVar[Batching] = settings
 
     class Transport(driver.Transport):
