@@ -21,6 +21,7 @@ from tests.integration.workers import WorkerProcess
 
 LOAD = Load(minutes=150, events_per_bucket=6_000, first_rupture=8)
 _SECONDS = 10.0  # after which a slow one has shown its rate
+_WORKER_SECONDS = 40.0  # it is seen by its commits, one a second: all of the load, then
 _WARM_UP_SECONDS = 300
 
 WORKER = "worker"
@@ -134,7 +135,11 @@ def _worker(ground: Ground, inputs: Settings) -> tuple[Rate, str]:
     standing = Standing(settings, (settings.topics.tickets, settings.topics.channel_metrics))
     with WorkerProcess(settings, _fresh(ground.folder / "worker.log")) as running:
         looks = watch(
-            running.process.pid, standing.committed, LOAD.total, seconds=_SECONDS, idle_seconds=15.0
+            running.process.pid,
+            standing.committed,
+            LOAD.total,
+            seconds=_WORKER_SECONDS,
+            idle_seconds=15.0,
         )
         found = rate(looks)
         note = _sanity(running, looks[-1].count)
