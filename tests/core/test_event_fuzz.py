@@ -116,13 +116,19 @@ def judge(value: bytes | None) -> list[Reason | None]:
             told = DECODERS[kind](source)
             if event is not None:
                 assert same(event, told)
-            else:  # measurements may also take the long way
+            elif (value.count(b"[") + value.count(b"{")) < 1_000:  # see `same`
+                # Measurements may also take the long way.
                 assert isinstance(told, Rejection) or kind == "channel_metrics"
     return verdicts
 
 
 def same(one: msgspec.Struct, other: msgspec.Struct) -> bool:
-    """Whether two outcomes say the same; the quick decoder's events are of a type of their own."""
+    """Whether two outcomes say the same; the quick decoder's events are of a type of their own.
+
+    How deep is too deep depends on the stack that is left, which differs by a call or two.
+    """
+    if any(isinstance(each, Rejection) and "too deeply" in each.text for each in (one, other)):
+        return True
     assert isinstance(one, Rejection) == isinstance(other, Rejection)
     return msgspec.structs.asdict(one) == msgspec.structs.asdict(other)
 
