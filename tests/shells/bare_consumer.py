@@ -24,12 +24,16 @@ def consumer(reader: object = None) -> Any:
     """Our consumer, of which nothing but what is asked for is set up."""
     bare: Any = object.__new__(BatchConsumer)
     bare._thread = SimpleNamespace(
-        _ensure_consumer=lambda: reader, assignment=lambda: frozenset({HELD})
+        _ensure_consumer=lambda: reader,
+        assignment=lambda: frozenset({HELD}),
+        drop_commits=lambda: None,
     )
     bare.app = SimpleNamespace(
         topics=SimpleNamespace(acks_enabled_for=lambda topic: topic == "t"),
         consumer_generation_id=1,
-        monitor=SimpleNamespace(track_tp_end_offset=lambda _tp, _offset: None),
+        monitor=SimpleNamespace(
+            track_tp_end_offset=lambda _tp, _offset: None, on_tp_commit=lambda _offsets: None
+        ),
     )
     bare._committed_offset = defaultdict(lambda: None, {HELD: 5})
     bare._acked = defaultdict(list)

@@ -17,10 +17,15 @@ def parcel(done: list[str], name: str, told: list[Record], partition: int = 0) -
     return Parcel(partition, told, 10, lambda: done.append(name))
 
 
-def test_an_empty_parcel_is_done_with_at_once() -> None:
+def test_an_empty_parcel_is_done_with_in_its_turn() -> None:
     inbox, done = Inbox(), list[str]()
-    inbox.put(parcel(done, "a", []))
-    assert done == ["a"]
+    inbox.put(parcel(done, "a", records(0, 0, 2)))
+    inbox.put(parcel(done, "empty", []))
+    assert (len(inbox.take(1)), done) == (1, []), "what goes before it still waits"
+    assert (len(inbox.take(9)), done) == (1, ["a", "empty"])
+    inbox.put(parcel(done, "alone", []))
+    assert inbox
+    assert (inbox.take(1), done[2:]) == ([], ["alone"])
     assert not inbox
 
 

@@ -179,3 +179,31 @@ def test_an_answer_counts_from_when_it_was_asked_for(monkeypatch: pytest.MonkeyP
         assert scene.subject._is_doubtful(), "much may have happened since"
 
     play(scenario)
+
+
+@pytest.mark.parametrize("is_taken_away", [False, True])
+def test_what_is_taken_away_while_it_is_saved_is_not_committed(is_taken_away: bool) -> None:
+    committed: list[dict[TP, int]] = []
+
+    async def scenario(scene: Scene) -> None:
+        async def write(_write: object) -> int:
+            if is_taken_away:
+                await scene.revoke()
+            return 0
+
+        async def commit(positions: dict[TP, int]) -> bool:
+            committed.append(dict(positions))
+            return True
+
+        subject = scene.subject
+        draft = SimpleNamespace(
+            is_complete=True, write=write, positions={TICKETS_0: 7}, services=0, forget=lambda _: 0
+        )
+        subject._checkpoints = SimpleNamespace(
+            begin=lambda *_: draft, is_due=lambda: True, forget=lambda _: None
+        )
+        subject._app.consumer = SimpleNamespace(commit_positions=commit)
+        await subject._checkpoint()
+
+    play(scenario)
+    assert committed == [{} if is_taken_away else {TICKETS_0: 7}]

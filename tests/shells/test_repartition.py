@@ -10,6 +10,7 @@ from ruptura.core.record import Record, Tick
 from ruptura.routing import Routing
 from ruptura.settings import KafkaSettings
 from ruptura.shells.batch import Batch
+from ruptura.shells.inbox import Inbox
 from ruptura.shells.repartition import Repartition
 
 ROUTING = Routing({"t": "t-again"}, 2, murmur2)
@@ -69,10 +70,15 @@ def test_a_copy_counts_when_the_engine_has_it_and_a_batch_of_repetitions_not_bef
     assert parcel is not None
     assert empty is not None
     assert not empty.records
-    empty.done()  # as the inbox does, at once
+    inbox = Inbox()
+    inbox.put(parcel)
+    inbox.put(empty)
+    inbox.take(1)
     assert one.positions() == {}
-    parcel.done()
+    inbox.take(1)
     assert one.positions() == {INTERNAL: 2}
+    inbox.take(1)
+    assert one.positions() == {INTERNAL: 4}, "nothing but repetitions is committed too"
 
 
 def test_what_is_forwarded_is_nothing_for_the_engine() -> None:

@@ -209,6 +209,22 @@ def test_a_stop_does_not_wait_for_brokers_that_are_gone() -> None:
     assert len(group.told) == 1
 
 
+def test_commits_that_are_under_way_when_partitions_are_taken_away_are_given_up() -> None:
+    async def scenario() -> bool:
+        thread: Any = object.__new__(reader.Thread)
+        thread._commits = set()
+        thread._commit = lambda _offsets: None
+        thread._beside = lambda _work: asyncio.sleep(3600.0)
+        committing = asyncio.ensure_future(thread.commits({HELD: 9}))
+        await asyncio.sleep(0.0)
+        thread.drop_commits()
+        found: bool = await committing
+        assert not thread._commits
+        return found
+
+    assert asyncio.run(scenario()) is False
+
+
 def test_what_will_never_be_allowed_is_an_error() -> None:
     with pytest.raises(GroupAuthorizationFailedError):
         commit(Group(GroupAuthorizationFailedError("g")), {HELD: 7})

@@ -142,6 +142,26 @@ def test_what_was_delivered_of_revoked_partitions_is_forgotten(
     assert delivery.commit() == 20, "it does not wait for what another worker has now"
 
 
+# Positions that the app keeps itself.
+
+
+def test_positions_are_offered_until_the_group_has_them() -> None:
+    subject, offered, answers = consumer(), list[dict[TP, int]](), [False, True]
+
+    async def commits(offsets: dict[TP, int]) -> bool:
+        offered.append(offsets)
+        return answers.pop(0)
+
+    async def scenario() -> list[bool]:
+        subject._thread.commits = commits
+        return [await subject.commit_positions({HELD: 9, OTHERS: 5}) for _ in range(3)]
+
+    subject._committed_offset[OTHERS] = 5
+    assert asyncio.run(scenario()) == [False, True, True]
+    assert offered == [{HELD: 9}, {HELD: 9}], "what is committed already is left out"
+    assert subject.committed(HELD) == 9
+
+
 # The bytes that are handed out.
 
 

@@ -38,11 +38,8 @@ class Inbox:
         return bool(self._parcels)
 
     def put(self, parcel: Parcel) -> None:
-        """Add records; an empty parcel is done with at once."""
-        if parcel.records:
-            self._parcels.append(parcel)
-        else:
-            parcel.done()
+        """Add a parcel; an empty one is done with in its turn."""
+        self._parcels.append(parcel)
 
     def take(self, most: int) -> list[Input]:
         """Return the next records, at most so many."""

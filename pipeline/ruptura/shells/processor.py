@@ -4,7 +4,7 @@ Agents only hand batches over. One loop steps the engine and publishes what come
 second one takes checkpoints, between two steps of the first.
 
 A record is done with in this order: it has stepped the engine; the documents that it led to are
-on the broker; the state that reflects it is on the broker; its batch is acknowledged. A crash
+on the broker; the state that reflects it is on the broker; its offset is committed. A crash
 before the end repeats what follows, from the positions of the state, and repeats it alike.
 """
 
@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Any, Final
 
@@ -27,6 +26,7 @@ from ruptura.core.record import Input, Tick
 from ruptura.routing import in_terms_of_topics
 from ruptura.settings import Settings
 from ruptura.shells import logs
+from ruptura.shells.batch import Batch
 from ruptura.shells.changelog import StateTable
 from ruptura.shells.checkpoint import Checkpoint, Checkpoints
 from ruptura.shells.health import Pulse
@@ -98,7 +98,6 @@ class Processor:
             forwarded=() if routing is None else routing.topics,
         )
         self._inbox = Inbox()
-        self._unacknowledged: dict[TP, deque[tuple[int, Any]]] = {}  # last offset, message
         self._outbox = Outbox(
             app.topic(settings.topics.alerts, acks=False, **RAW),
             app.topic(settings.topics.dead_letter, acks=False, **RAW),
@@ -132,20 +131,17 @@ class Processor:
         """Take over the batches of a stream."""
         try:
             async for event in stream:
-                await self._receive(event.message)
+                await self._receive(event.value)
         except Exception as error:  # noqa: BLE001 - whatever it is, Faust would only restart us
             await self.fail(error)
 
-    async def _receive(self, message: Any) -> None:
-        batch = message.value
+    async def _receive(self, batch: Batch) -> None:
         tp = batch.tp
         sources = self._sources
         intake = sources.intakes.get(tp) or await sources.adopt(tp)
         if intake is None:
             batch.release()  # of a partition that was taken from us; nothing of it was committed
             return
-        last = batch.records[-1].offset if batch.records else -1
-        self._unacknowledged.setdefault(tp, deque()).append((last, message))
         verdict = intake.judge(batch.start, batch.following, time.monotonic())
         if verdict == "take":
             records = batch.records
@@ -172,7 +168,6 @@ class Processor:
         self._losses += bool(revoked)
         for tp in revoked:
             self._metrics.forget_source(tp.topic, tp.partition)
-            self._unacknowledged.pop(tp, None)
             self._saved.pop(tp, None)
         self._sources.revoke(revoked)
         if self._repartition is not None:
@@ -364,12 +359,12 @@ class Processor:
             await self.fail(error)
 
     async def _checkpoint(self) -> None:
-        """Make documents and state safe, then acknowledge the batches that they reflect."""
+        """Make documents and state safe, then commit the positions that they reflect."""
         async with self._saving:
             positions = self._positions()
             if self._outbox or self._checkpoints.is_due() or positions != self._saved:
                 async with self._stepping:
-                    positions = self._positions()
+                    positions, losses = self._positions(), self._losses
                     draft = self._checkpoints.begin(positions, self._sources.epochs)
                     self._draft, self._unsaved = draft, 0
                 while not draft.is_complete:
@@ -381,23 +376,16 @@ class Processor:
                 await self._outbox.settle()
                 size = await draft.write(self._write)
                 self._draft = None
-                self._saved |= draft.positions
-                self._acknowledge()
+                if losses == self._losses:  # else the next owner may not have what we wrote
+                    self._saved |= draft.positions
                 _log.debug("checkpoint", services=draft.services, bytes=size)
-            await self._sources.consumer.commit()
-            self._pulse.feel("checkpoint", "commit")
+            self._pulse.feel("checkpoint")
+            if await self._sources.consumer.commit_positions(self._saved):
+                self._pulse.feel("commit")
 
     def _positions(self) -> dict[TP, int]:
         positions = self._sources.positions()
         return positions if self._repartition is None else self._repartition.positions()
-
-    def _acknowledge(self) -> None:
-        """Acknowledge the batches whose records the saved state reflects."""
-        consumer = self._sources.consumer
-        for tp, messages in self._unacknowledged.items():
-            saved = self._saved.get(tp, 0)
-            while messages and messages[0][0] < saved:
-                messages.popleft()[1].ack(consumer)
 
     async def _write(
         self, partition: int, key: bytes, value: bytes | None, epoch: int

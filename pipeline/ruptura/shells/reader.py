@@ -36,10 +36,12 @@ class Thread(driver.AIOKafkaConsumerThread):
     logger = _logger
     batching: Batching
     _not_before: dict[TP, float]  # when to look again at what could not be read
+    _commits: set[asyncio.Future[bool]]  # that are under way
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._not_before = {}
+        self._commits = set()
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
@@ -98,7 +100,19 @@ class Thread(driver.AIOKafkaConsumerThread):
 
     async def commits(self, offsets: Mapping[TP, int]) -> bool:
         """Commit beside the queue of other calls; tell whether the group takes it from us."""
-        return bool(await self._beside(self._commit(offsets)))
+        committing = asyncio.ensure_future(self._beside(self._commit(offsets)))
+        self._commits.add(committing)
+        try:
+            await asyncio.wait([committing])
+        finally:
+            committing.cancel()
+            self._commits.discard(committing)
+        return not committing.cancelled() and bool(committing.result())
+
+    def drop_commits(self) -> None:
+        """Give up the commits that are under way: they were meant for another assignment."""
+        for each in self._commits:
+            each.cancel()
 
     async def _fetch_records(
         self,

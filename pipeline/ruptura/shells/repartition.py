@@ -1,8 +1,8 @@
 """What a worker does with repartition: it sends records on, and takes in what has arrived.
 
-What it reads of the input topics goes to the forwarder, and is acknowledged when the brokers have
+What it reads of the input topics goes to the forwarder, and is committed when the brokers have
 the copies. What it reads of the internal topics goes to the engine, each record once, and is
-acknowledged when the saved state reflects it.
+committed when the saved state reflects it.
 """
 
 from __future__ import annotations
@@ -65,9 +65,7 @@ class Repartition:
         if tp.topic in self._routing.topics:
             self._forwarder.put(Shipment(tp, records, landed=done, dropped=batch.release))
             return None
-        inputs = self.arrived(records)
-        # An empty parcel is done with at once, when others of its partition may still wait.
-        return Parcel(tp.partition, inputs, batch.size, done if inputs else batch.release)
+        return Parcel(tp.partition, self.arrived(records), batch.size, done)
 
     def arrived(self, copies: Sequence[Record]) -> list[Input]:
         """Return what copies stand for, without those that came before."""

@@ -24,6 +24,8 @@ What differs from the stock driver, beside the batches:
 
 - Acknowledging a batch commits the offset after it. Offsets that hold no record (compaction, the
   markers of transactions) belong to the batch that was fetched with them, so they need no gaps.
+  An app that saves positions itself has its topics do without (`acks=False`), and commits them
+  with `Consumer.commit_positions`.
 - What was fetched and not released is bounded in bytes, with an equal share for each partition,
   so that a partition that floods us neither fills the memory nor starves the others.
 - A fetch does not keep Faust's commits and questions waiting in one queue, and the broker holds
@@ -182,6 +184,7 @@ class Consumer(driver.Consumer):
         """Forget what was delivered of partitions that are taken from us."""
         for tp in revoked:
             self._forget_delivered(tp)
+        self._thread.drop_commits()
         await super().on_partitions_revoked(revoked)
 
     # Positions.
@@ -198,6 +201,25 @@ class Consumer(driver.Consumer):
     async def is_member(self, tp: TP, offset: int) -> bool:
         """Tell whether the group still counts us in, by committing once more what is committed."""
         return await self._thread.commits({tp: offset})
+
+    async def commit_positions(self, positions: Mapping[TP, int]) -> bool:
+        """Commit offsets that the app keeps itself, of topics that need no acknowledgement.
+
+        Args:
+            positions: Offsets after the last records that are done with. What is committed
+                already is left out, so they can be given again and again.
+
+        Returns:
+            Whether the group has them; if not, it has moved on, and they may be given again.
+        """
+        fresh = {tp: n for tp, n in positions.items() if n != self._committed_offset[tp]}
+        if not fresh:
+            return True
+        if not await self._thread.commits(fresh):
+            return False
+        self._committed_offset.update(fresh)
+        self.app.monitor.on_tp_commit(fresh)
+        return True
 
     def committed(self, tp: TP) -> int | None:
         """Return the offset at which the group would go on, as known since the assignment."""

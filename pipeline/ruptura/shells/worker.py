@@ -125,7 +125,8 @@ class Worker:
         )
         self._made: Processor | None = None
         for name in read_topics(settings):
-            self.app.agent(self.app.topic(name, **RAW), name=f"feed-{name}")(self._feed)
+            topic = self.app.topic(name, acks=False, **RAW)  # we commit positions ourselves
+            self.app.agent(topic, name=f"feed-{name}")(self._feed)
         self.app.task(self._run)
         self.app.task(self._watch)
         signals: Any = self.app  # whose types no handler of named arguments satisfies
@@ -150,7 +151,7 @@ class Worker:
         return self._made
 
     async def _feed(self, stream: Any) -> None:
-        await self._processor.feed(stream.noack().events())
+        await self._processor.feed(stream.events())
 
     async def _run(self) -> None:
         await self._processor.run()
