@@ -61,6 +61,11 @@ def build_routing(settings: Settings) -> Routing | None:
     return Routing(topics, settings.topics.partitions, murmur2)
 
 
+def changelog_topic(settings: Settings) -> str:
+    """The topic that keeps the state: Faust's name for the changelog of the table `state`."""
+    return f"{settings.kafka.group_id}-state-changelog"
+
+
 def build_engine(settings: Settings) -> Engine:
     """Put an engine together."""
     bucket_seconds = float(settings.window.bucket_seconds)

@@ -12,15 +12,14 @@ from ruptura.assembly import repartition_topics
 from ruptura.settings import Settings
 from ruptura.shells import topics
 from tests.integration.conftest import settings_for
+from tests.integration.crash import plays
 from tests.integration.crash.fleet import Fleet
 from tests.integration.crash.load import patient, recorded, undisturbed
-from tests.integration.crash.moments import MOMENTS
-from tests.integration.crash.round import Round, make_changelog_anew
+from tests.integration.crash.round import Round
 from tests.integration.crash.verdict import Committed, _alerts, _contradictions, _dead_letters
 from tests.integration.kafka_server import KafkaServer
 from tests.integration.publisher import Publisher
 from tests.integration.scattered import scattered, with_repartition
-from tests.integration.test_crashes import adopted
 from tests.integration.workers import PARTITIONS, alerts_on
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
@@ -83,31 +82,15 @@ def test_workers_killed_at_every_moment_lose_nothing_and_count_nothing_twice(
     tmp_path: Path, tuning: Settings
 ) -> None:
     with ScatteredRound(tuning, seed=1, seconds=45.0, folder=tmp_path) as played:
-        fleet = played.fleet
-        fleet.start("one")
-        fleet.start("two")
-        moments = list(MOMENTS)
-        played.chance.shuffle(moments)
-        while played.is_under_load and moments:
-            fleet.crash(played.chance.choice(("one", "two")), moments.pop())
+        plays.kill_at_every_moment(played)
         assert played.settle() == []
-    assert fleet.kills.total() >= 5
-    assert not fleet.ended
+    assert played.fleet.kills.total() >= 5
+    assert not played.fleet.ended
 
 
 def test_a_zombie_that_forwards_again_changes_nothing(tmp_path: Path, tuning: Settings) -> None:
     with ScatteredRound(tuning, seed=3, seconds=25.0, folder=tmp_path) as played:
-        fleet = played.fleet
-        fleet.start("zombie")
-        fleet.start("heir")
-        fleet.wait_ready()
-        fleet.freeze("zombie")
-        assert fleet.wait(lambda: len(adopted(fleet, "heir")) == PARTITIONS)
-        taken = fleet["heir"].counter("ruptura_events_consumed_total")
-        assert fleet.wait(
-            lambda: fleet["heir"].counter("ruptura_events_consumed_total") > taken + 1000
-        )
-        fleet.thaw("zombie")
+        plays.make_a_zombie(played)
         assert played.settle() == []
 
 
@@ -115,42 +98,22 @@ def test_the_broker_is_killed_under_load(kafka_cache: Path, tmp_path: Path) -> N
     with KafkaServer(kafka_cache, tmp_path / "kafka") as broker:
         settings = with_repartition(patient(settings_for(broker.bootstrap_servers, "crash")))
         with ScatteredRound(settings, seed=4, seconds=20.0, folder=tmp_path) as played:
-            fleet = played.fleet
-            fleet.start("one")
-            fleet.start("two")
-            fleet.wait_ready()
-            broker.kill()
-            broker.start()
+            plays.kill_the_broker(played, broker)
             assert played.settle() == []
-    assert not fleet.ended
+    assert not played.fleet.ended
 
 
 def test_a_worker_is_added_and_one_removed_under_load(tmp_path: Path, tuning: Settings) -> None:
     with ScatteredRound(tuning, seed=2, seconds=16.0, folder=tmp_path) as played:
-        fleet = played.fleet
-        fleet.start("one")
-        fleet.wait_ready()
-        fleet.start("two")
-        fleet.wait_ready()
-        assert fleet.wait(lambda: len(adopted(fleet, "two")) == PARTITIONS // 2)
-        fleet.stop("one")
-        assert fleet.wait(lambda: len(adopted(fleet, "two")) == PARTITIONS)
+        plays.add_one_and_remove_one(played)
         assert played.settle() == []
-    assert not fleet.ended
+    assert not played.fleet.ended
 
 
 def test_the_changelog_is_deleted_and_copies_are_read_again(
     tmp_path: Path, tuning: Settings
 ) -> None:
     with ScatteredRound(tuning, seed=5, seconds=15.0, folder=tmp_path) as played:
-        fleet = played.fleet
-        fleet.start("one")
-        fleet.start("two")
-        fleet.wait_ready()
-        for name in fleet.names:
-            fleet.kill(name)
-        make_changelog_anew(played.settings)
-        fleet.start("three")
-        fleet.start("four")
+        plays.delete_the_changelog(played)
         assert played.settle() == []
-    assert not fleet.ended
+    assert not played.fleet.ended

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from kafka import KafkaAdminClient
 
+from ruptura.assembly import changelog_topic
 from ruptura.settings import Settings
 from ruptura.shells import topics
 
@@ -14,7 +15,7 @@ pytestmark = pytest.mark.integration
 
 def names(settings: Settings) -> tuple[str, ...]:
     t = settings.topics
-    changelog = topics.changelog_topic(settings)
+    changelog = changelog_topic(settings)
     return (t.tickets, t.channel_metrics, t.alerts, t.dead_letter, changelog)
 
 

@@ -13,7 +13,7 @@ import structlog
 from aiokafka.errors import AuthenticationFailedError
 
 from ruptura.settings import Settings
-from ruptura.shells import preflight, topics
+from ruptura.shells import preflight
 from ruptura.shells.clients import KafkaUnavailable
 from ruptura.shells.demo.embedded import PARTITIONS, embedded_broker
 
@@ -184,11 +184,6 @@ def answering(found: dict[str, int]) -> object:
         return {name: found.get(name, 4) for name in names}
 
     return partitions
-
-
-def test_the_changelog_is_the_one_that_is_created() -> None:
-    settings = with_broker("b", group_id="g")
-    assert preflight.changelog_topic(settings) == topics.changelog_topic(settings)
 
 
 def test_a_port_that_is_free_is_returned_and_zero_finds_one() -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from ruptura.assembly import changelog_topic
 from tests.integration.conftest import settings_for
 from tests.integration.crash.fleet import Tell
 from tests.integration.crash.load import patient
@@ -138,7 +139,7 @@ class Soak:
 
 
 def _keep_the_state(played: Round, folder: Path) -> None:
-    topic = f"{played.settings.kafka.group_id}-state-changelog"
+    topic = changelog_topic(played.settings)
     with (folder / "changelog.jsonl").open("wb") as stream:
         for record in read_topic(played.settings, topic):
             stream.write(msgspec.json.encode(record) + b"\n")

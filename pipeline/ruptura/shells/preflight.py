@@ -18,7 +18,7 @@ from aiokafka.errors import (
 from aiokafka.protocol.admin import CreateTopicsRequest
 from aiokafka.protocol.metadata import MetadataRequest
 
-from ruptura.assembly import read_topics
+from ruptura.assembly import changelog_topic, read_topics
 from ruptura.settings import KafkaSettings, Settings
 from ruptura.shells import clients
 
@@ -34,11 +34,6 @@ _log = structlog.get_logger(__name__)
 
 class NotReady(Exception):  # noqa: N818 - the name says what the user must mend
     """Something that the worker needs is not there; the text is one line that says what to do."""
-
-
-def changelog_topic(settings: Settings) -> str:
-    """The topic that keeps the state: Faust's name for the changelog of the table `state`."""
-    return f"{settings.kafka.group_id}-state-changelog"
 
 
 async def check_topics(settings: Settings) -> int:

@@ -12,7 +12,7 @@ import msgspec
 from kafka.admin import ConfigResource, KafkaAdminClient
 from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
-from ruptura.assembly import repartition_topics
+from ruptura.assembly import changelog_topic, repartition_topics
 from ruptura.settings import Settings
 from ruptura.shells.clients import admin_client
 
@@ -120,11 +120,6 @@ def wanted_topics(settings: Settings) -> tuple[TopicShape, ...]:
         TopicShape(name, topics.partitions, topics.replication_factor, configuration)
         for name, configuration in configurations.items()
     )
-
-
-def changelog_topic(settings: Settings) -> str:
-    """The topic that keeps the worker's state: Faust's name for the changelog of its table."""
-    return f"{settings.kafka.group_id}-state-changelog"
 
 
 def check(settings: Settings) -> TopicsReport:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from random import Random
-from types import TracebackType
 from typing import Self
 
 from kafka import KafkaAdminClient
 
+from ruptura.assembly import changelog_topic
 from ruptura.settings import Settings
 from ruptura.shells import topics
 from tests.integration.crash.fleet import Fleet, Tell
@@ -62,12 +62,7 @@ class Round:
         self.publisher.wait_ahead()
         return self
 
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.fleet.end()
         self.publisher.stop()
 
@@ -94,7 +89,7 @@ class Round:
 
 def make_changelog_anew(settings: Settings) -> None:
     """Delete the changelog, with all state in it, and create it again."""
-    name = f"{settings.kafka.group_id}-state-changelog"
+    name = changelog_topic(settings)
     with KafkaAdminClient(bootstrap_servers=settings.kafka.bootstrap_servers) as admin:
         admin.delete_topics([name])
         while name in admin.list_topics():

@@ -10,7 +10,7 @@ import msgspec
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
-from ruptura.assembly import build_engine
+from ruptura.assembly import build_engine, changelog_topic
 from ruptura.core.engine import Engine
 from ruptura.core.record import Tick
 from ruptura.core.snapshot import PartitionState, ServiceState
@@ -102,7 +102,7 @@ def _dead_letters(settings: Settings, bad: set[Position]) -> Iterator[str]:
 def restored(settings: Settings) -> Engine:
     """An engine with the state that a worker would have that started now."""
     ledgers: dict[int, Ledger] = {}
-    for record in read_topic(settings, f"{settings.kafka.group_id}-state-changelog"):
+    for record in read_topic(settings, changelog_topic(settings)):
         ledgers.setdefault(record.partition, Ledger()).apply(
             record.offset, record.key, record.value, epoch_of(record.headers)
         )
