@@ -47,6 +47,34 @@ def test_what_bears_no_epoch_or_key_is_foreign() -> None:
     assert (ledger.foreign, ledger.epoch, ledger.offset) == (2, 0, 1)
 
 
+def test_an_entry_that_is_handed_over_once_more_takes_nothing_back() -> None:
+    # Faust had read our own claim, kept it in a buffer, and flushed it at the next rebalance.
+    ledger = Ledger()
+    ledger.apply(63, b"clock", b"old", 10)
+    ledger.apply(64, b"clock", b"old", 12)
+    ledger.apply(65, b"clock", b"new", 12)
+    ledger.apply(64, b"clock", b"old", 12)
+    assert ledger.entries == {b"clock": b"new"}
+    assert (ledger.offset, ledger.outdated) == (65, 0)
+
+
+@settings(deadline=None)
+@given(
+    log=st.lists(st.tuples(st.sampled_from(KEYS), st.none() | st.binary(max_size=3))),
+    again=st.data(),
+)
+def test_however_often_entries_come_again_the_ledger_is_that_of_the_log(
+    log: list[tuple[bytes, bytes | None]], again: st.DataObject
+) -> None:
+    once, often = Ledger(), Ledger()
+    for offset, (key, value) in enumerate(log):
+        once.apply(offset, key, value, 1)
+        often.apply(offset, key, value, 1)
+        for former in again.draw(st.lists(st.integers(0, offset), max_size=3)):
+            often.apply(former, *log[former], 1)
+    assert often == once
+
+
 def test_a_hostile_epoch_does_not_shut_out_those_who_follow() -> None:
     ledger = Ledger()
     ledger.apply(0, b"a", b"1", 3)

@@ -42,14 +42,18 @@ class Ledger(msgspec.Struct):
     size: int = 0
 
     def apply(self, offset: int, key: bytes | None, value: bytes | None, epoch: int | None) -> None:
-        """Take an entry, in order of offset.
+        """Take an entry, in order of offset; one that was taken before changes nothing.
+
+        Faust may hand over late, before a rebalance, what it read while we wrote on.
 
         Args:
             offset: Its offset.
             key, value: Its own; no value deletes.
             epoch: Of its writer, None where it bears none.
         """
-        self.offset = max(self.offset, offset)
+        if offset <= self.offset:
+            return
+        self.offset = offset
         if key is None or epoch is None or epoch > self.epoch + _FURTHEST:
             self.foreign += 1
             return
