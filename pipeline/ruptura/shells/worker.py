@@ -34,6 +34,9 @@ from ruptura.shells.transport import Batching, batching
 _log = structlog.get_logger("ruptura.worker")
 
 _WATCH_SECONDS = 1.0  # between two looks at whether Kafka answers
+_METADATA_MS = 5_000
+"""How old what is known of topics may be: a broker that has just come back may not know them yet,
+and what the leader of the group does not see is assigned to nobody."""
 _MOST_BYTES = 16 << 20  # of a message: as the changelog topic takes, see `ruptura topics create`
 
 
@@ -209,6 +212,7 @@ def _app(settings: Settings, partitions: int, web_port: int) -> App:
         broker_rebalance_timeout=kafka.session_timeout_seconds,
         broker_request_timeout=max(30.0, 2.0 * kafka.session_timeout_seconds),
         consumer_auto_offset_reset="earliest",
+        consumer_metadata_max_age_ms=_METADATA_MS,
         producer_acks=-1,
         producer_max_request_size=_MOST_BYTES,
         store="memory://",
