@@ -1,0 +1,1 @@
+"""How good the detection is, told in figures that others defined."""

@@ -1,0 +1,255 @@
+"""Novelty in a single series: what it tells, what it keeps quiet about, what it costs."""
+
+from __future__ import annotations
+
+import copy
+import math
+import pickle
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial, update_wrapper
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from river.checks import common
+
+from ruptura.detectors.novelty import THRESHOLD, WARM_UP, Novelty
+from ruptura.detectors.novelty_record import KEPT, Record
+
+MONDAY = 1_456_704_000.0
+STEP_SECONDS = 300.0
+DAY = 288
+
+numbers = st.floats(allow_nan=True, allow_infinity=True)
+
+
+def watch(values: Iterable[float], subject: Novelty | None = None, begin: int = 0) -> list[float]:
+    subject = subject or Novelty()
+    scores = []
+    for n, value in enumerate(values, begin):
+        x = {"timestamp": MONDAY + n * STEP_SECONDS, "value": value}
+        scores.append(subject.score_one(x))
+        subject.learn_one(x)
+    return scores
+
+
+def checks_of_river() -> list[Callable[[Novelty], None]]:
+    """Return River's own, on a series in place of its data set of card payments."""
+    plain = [
+        common.check_pickling_supports_roundtrip,
+        common.check_repr,
+        common.check_str,
+        common.check_tags,
+        common.check_clone_same_class,
+        common.check_clone_is_idempotent,
+        common.check_mutate_can_be_idempotent,
+        common.check_init_has_default_params_for_tests,
+        common.check_init_default_params_are_not_mutable,
+        common.check_clone_changes_memory_addresses,
+        common.check_repr_roundtrips_clone,
+        common.check_get_params_matches_signature,
+    ]
+    on_series = [
+        common.check_learn_one,
+        common.check_shuffle_features_no_impact,
+        common.check_emerging_features,
+        common.check_disappearing_features,
+        common.check_radically_disappearing_features,
+        common.check_pickling,
+        common.check_clone_is_independent,
+        common.check_no_state_aliasing_with_input,
+    ]
+    found = [*plain]
+    for check in on_series:
+        bound = partial(check, dataset=Series())
+        update_wrapper(bound, check)
+        found.append(bound)
+    return found
+
+
+def alarms(scores: Sequence[float]) -> list[int]:
+    return [at for at, score in enumerate(scores) if score >= THRESHOLD]
+
+
+def noise(points: int, seed: int = 0, level: float = 100.0) -> list[float]:
+    chance = Random(seed)
+    return [chance.gauss(level, 1.0) for _ in range(points)]
+
+
+def daily(points: int, seed: int = 0) -> list[float]:
+    chance = Random(seed)
+    return [
+        50.0 + 30.0 * math.sin(2 * math.pi * n / DAY) + chance.gauss(0.0, 1.0)
+        for n in range(points)
+    ]
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, -0.1, 1e-12, 123_456.789, -1e12])
+def test_a_constant_series_is_never_novel(level: float) -> None:
+    assert set(watch([level] * 3000)) == {0.0}
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("sigmas", [10.0, -10.0])
+def test_a_spike_of_ten_sigma_alarms_at_its_point(sigmas: float, seed: int) -> None:
+    values = noise(2001, seed)
+    values[2000] = 100.0 + sigmas
+    assert watch(values)[2000] >= THRESHOLD
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_noise_alarms_less_than_once_in_five_hundred_points(seed: int) -> None:
+    assert len(alarms(watch(noise(5000, seed))[1000:])) <= 8
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_day_that_is_like_the_others_is_not_novel(seed: int) -> None:
+    assert len(alarms(watch(daily(14 * DAY, seed))[7 * DAY :])) <= 2
+
+
+def test_a_level_shift_is_told_at_once_and_becomes_normal_within_a_day() -> None:
+    values = noise(3000) + noise(2000, seed=1, level=115.0)
+    told = [at - 3000 for at in alarms(watch(values)) if at >= 3000]
+    assert told[0] == 0
+    assert len([at for at in told if at < DAY]) <= 2
+    assert len([at for at in told if at >= DAY]) <= 4  # as noise
+
+
+def test_an_episode_is_told_once_unless_it_grows() -> None:
+    values = [*noise(2000), 115.0, 100.0, 115.0, 100.0, 115.0, 100.0]
+    assert [at for at in alarms(watch(values)) if at >= 2000] == [2000]
+    grown = [*noise(2000), 112.0, *[100.0] * 5, 1000.0]
+    assert [at for at in alarms(watch(grown)) if at >= 2000] == [2000, 2006]
+
+
+def test_the_first_rise_of_a_series_that_never_moved_alarms() -> None:
+    assert alarms(watch([5.0] * 500 + [6.0])) == [500]
+
+
+def test_nothing_is_told_before_the_warm_up_ends() -> None:
+    values = [*noise(WARM_UP - 1), 1e6]
+    assert not alarms(watch(values))
+    assert alarms(watch([*noise(WARM_UP), 1e6])) == [WARM_UP]
+
+
+def test_gaps_repeated_and_absent_timestamps_do_not_break_it() -> None:
+    chance = Random(1)
+    subject = Novelty()
+    at = MONDAY
+    for n in range(2000):
+        at += chance.choice((0.0, 60.0, 300.0, 86_400.0 * 9))
+        x = {"timestamp": at, "value": chance.gauss(0.0, 1.0)}
+        if n % 3 == 0:
+            del x["timestamp"]
+        assert 0.0 <= subject.score_one(x) < 1.0
+        subject.learn_one(x)
+    assert subject.score_one({"timestamp": at, "value": 50.0}) >= THRESHOLD
+
+
+@pytest.mark.parametrize("bad", [{}, {"value": math.nan}, {"value": math.inf, "timestamp": 0.0}])
+def test_a_point_without_a_finite_value_scores_nought_and_changes_nothing(
+    bad: dict[str, float],
+) -> None:
+    subject = Novelty()
+    watch(noise(500), subject)
+    before = pickle.dumps(subject)
+    assert subject.score_one(bad) == 0.0
+    subject.learn_one(bad)
+    assert pickle.dumps(subject) == before
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(numbers, min_size=1, max_size=60))
+def test_scores_stay_within_nought_and_one(values: list[float]) -> None:
+    for score in watch(values, begin=0) + watch(noise(WARM_UP) + values):
+        assert 0.0 <= score <= 1.0
+
+
+def test_the_unit_of_the_values_does_not_matter() -> None:
+    values = noise(1500)
+    scores = watch(values)
+    for scale in (1e-6, 1e6):
+        assert watch([scale * each for each in values]) == pytest.approx(scores, abs=1e-3)
+
+
+def test_scoring_changes_nothing_and_the_same_series_scores_the_same() -> None:
+    values = daily(1500)
+    subject = Novelty()
+    scores = []
+    for n, value in enumerate(values):
+        x = {"timestamp": MONDAY + n * STEP_SECONDS, "value": value}
+        subject.score_one({"timestamp": 0.0, "value": 1e9})
+        scores.append(subject.score_one(x))
+        assert subject.score_one(x) == scores[-1]
+        subject.learn_one(x)
+    assert scores == watch(values)
+
+
+def test_points_learned_without_being_scored_count_alike() -> None:
+    values = daily(1000)
+    scored, unscored = Novelty(), Novelty()
+    watch(values, scored)
+    for n, value in enumerate(values):
+        unscored.learn_one({"timestamp": MONDAY + n * STEP_SECONDS, "value": value})
+    assert watch(noise(50), scored, 1000) == watch(noise(50), unscored, 1000)
+
+
+def test_a_pickled_detector_goes_on_without_a_difference() -> None:
+    subject = Novelty()
+    watch(daily(1000), subject)
+    restored = pickle.loads(pickle.dumps(subject))  # noqa: S301 - our own bytes
+    assert watch(daily(500, seed=2), subject, 1000) == watch(daily(500, seed=2), restored, 1000)
+
+
+def test_its_state_fits_in_four_kilobytes_however_long_it_lives() -> None:
+    subject = Novelty()
+    watch(daily(3 * DAY), subject)
+    sizes = [len(pickle.dumps(subject))]
+    watch(noise(6000, seed=3), subject, 3 * DAY)
+    sizes.append(len(pickle.dumps(subject)))
+    assert max(sizes) <= 4096
+
+
+class Series:
+    """What River's checks are given: points and whether they are labelled."""
+
+    def __iter__(self) -> Iterator[tuple[dict[str, float], int]]:
+        for n, value in enumerate(noise(150)):
+            spike = n in {120, 140}
+            yield {"timestamp": n * 300.0, "value": value + 50.0 * spike}, int(spike)
+
+
+@pytest.mark.parametrize("check", checks_of_river(), ids=lambda check: check.__name__)
+def test_it_passes_the_checks_of_river(check: Callable[[Novelty], None]) -> None:
+    check(Novelty())
+
+
+def test_a_clone_knows_nothing_and_keeps_the_names_of_the_keys() -> None:
+    subject = Novelty(time="Time", value="Amount")
+    for n, value in enumerate(noise(500)):
+        subject.learn_one({"Time": float(n), "Amount": value})
+    clone = subject.clone()
+    assert (clone.time, clone.value) == ("Time", "Amount")
+    assert clone.score_one({"Time": 0.0, "Amount": 1e9}) == 0.0
+    assert copy.deepcopy(subject).score_one({"Time": 501.0, "Amount": 1e9}) > 0.0
+
+
+def test_a_record_tells_how_far_beyond_the_largest_in_units_of_the_tail() -> None:
+    record = Record()
+    for n in range(1, KEPT + 1):
+        record.learn(float(n))
+    tail = sum(math.log(n) for n in range(1, KEPT + 1)) / KEPT
+    assert record.excess(1.0) == 0.0
+    assert record.excess(20.0) == pytest.approx(math.log(20.0) / (tail + 0.5), rel=1e-5)
+
+
+def test_a_record_forgets_what_is_long_ago() -> None:
+    record = Record()
+    for _ in range(KEPT):
+        record.learn(100.0)
+    before = record.excess(200.0)
+    for _ in range(40_000):
+        record.fade()
+    assert record.excess(100.0) == pytest.approx(2.5 / 0.5, rel=1e-3)
+    assert record.excess(200.0) > before
