@@ -1,0 +1,342 @@
+"""Contacts before agents: what is known of them, and where that leads within the horizon.
+
+Between the steady states of `erlang` the number in the system follows a fluid with abandonment
+(Garnett, Mandelbaum & Reiman 2002; Whitt, Fluid models for multiserver queues with abandonments,
+Operations Research 54, 2006), and wanders about it as a diffusion whose variance has an equation
+of its own (Mandelbaum, Massey & Reiman, Strong approximations for Markovian service networks,
+Queueing Systems 30, 1998).
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from typing import Final
+
+import msgspec
+
+from ruptura.core.outlook import Readings
+from ruptura.core.tuning import are_finite
+from ruptura.forecast.trend import Ahead, Trend
+
+_HANDLED_MEMORY: Final = 200.0
+"""Contacts over which handle times and throughput are remembered."""
+
+_SHORTEST: Final = 0.1
+"""Seconds under which no mean handle time is believed."""
+
+_ENOUGH_HANDLED: Final = 20.0
+"""Handled contacts from which their mean time is known at all."""
+
+_CAPACITY_DOUBT: Final = 0.05
+"""Relative standard error of what agents can do: 200 exponential handle times, faded, leave so."""
+
+_PATIENCE_GUESS: Final = 300.0
+_GUESSED_ABANDONMENTS: Final = 2.0
+_QUEUE_MEMORY_SECONDS: Final = 6.0 * 3600.0
+_USUAL_SECONDS: Final = 3.0 * 3600.0
+_STANDS_SECONDS: Final = 900.0
+"""How long numbers of agents and of waiting contacts stand while they are not measured."""
+
+_MOST_REACH: Final = 20.0
+_LEAST_PATIENCE: Final = 1.0
+_MOST: Final = 1e7
+
+_AHT, _AGENTS, _AGENTS_AGE, _WAITING, _WAITING_AGE, _REACH, _ABANDONED, _WAITED = range(8)
+_USUAL_RATE, _USUAL_AHT, _USUAL_AGENTS, _HANDLED = range(8, 12)
+_CELLS: Final = 12
+
+
+class Path(msgspec.Struct, frozen=True, gc=False):
+    """Where the number of contacts in the system goes, by step.
+
+    Attributes:
+        servers: Contacts that can be handled at once.
+        service_rate, giving_up_rate: Of one contact, per second.
+        begin: Number in the system now.
+        mean: Number in the system at each step.
+        wander: Variance about the mean, by chance from contact to contact, at each step.
+        doubt: Standard error of the mean at each step.
+    """
+
+    servers: float
+    service_rate: float
+    giving_up_rate: float
+    begin: float
+    mean: list[float]
+    wander: list[float]
+    doubt: list[float]
+
+    def reach(self, wait_seconds: float) -> float:
+        """Return how many wait where a contact that comes then will wait so long."""
+        lost = self.giving_up_rate
+        return self.servers * self.service_rate * math.expm1(min(lost * wait_seconds, 50.0)) / lost
+
+    def wait(self, waiting: float) -> float:
+        """Return how long a contact will wait behind so many, in seconds."""
+        lost = self.giving_up_rate
+        return math.log1p(lost * max(waiting, 0.0) / (self.servers * self.service_rate)) / lost
+
+
+class Load(msgspec.Struct, frozen=True, gc=False):
+    """What the agents have to do within the horizon, over what they can do.
+
+    Attributes:
+        arrivals, queue: Work that comes and that waits already; together the load.
+        per_minute: Contacts that come.
+        aht: Mean handle time, in seconds.
+        agents: How many there are.
+        by_arrivals, by_aht, by_agents: Factors against the past hours; their product is that of
+            the load of arrivals.
+    """
+
+    arrivals: float
+    queue: float
+    per_minute: float
+    aht: float
+    agents: float
+    by_arrivals: float
+    by_aht: float
+    by_agents: float
+
+
+class Queue:
+    """What is known of a channel's queue.
+
+    Args:
+        bucket_seconds: Length of a bucket.
+        ahead: Shared constants of forecasts; its steps are equally long.
+    """
+
+    __slots__ = ("_ahead", "_bucket", "_cells", "arrivals")
+
+    def __init__(self, bucket_seconds: float, ahead: Ahead) -> None:
+        self._bucket = bucket_seconds
+        self._ahead = ahead
+        self.arrivals = Trend(ahead, is_count=True)
+        # Single precision: what is kept is what goes on.
+        self._cells = array("f", bytes(4 * _CELLS))
+        self._cells[_REACH] = 1.0
+        self._cells[_AGENTS_AGE] = self._cells[_WAITING_AGE] = _STANDS_SECONDS + 1.0
+
+    @property
+    def waiting(self) -> float | None:
+        """Contacts that wait, if that was measured of late."""
+        cells = self._cells
+        return cells[_WAITING] if cells[_WAITING_AGE] <= _STANDS_SECONDS else None
+
+    def learn(self, readings: Readings) -> None:
+        """Take in a closed bucket."""
+        cells = self._cells
+        arrived = _arrivals(readings)
+        if arrived is None:
+            self.arrivals.skip()
+        else:
+            self.arrivals.learn(arrived, max(self.arrivals.level, 0.5))
+        self._learn_handling(readings, arrived)
+        before = self.waiting
+        cells[_AGENTS_AGE] = min(cells[_AGENTS_AGE] + self._bucket, _MOST)
+        cells[_WAITING_AGE] = min(cells[_WAITING_AGE] + self._bucket, _MOST)
+        agents = readings.get("agents_available")
+        if agents is not None and agents[0] >= 0.0:
+            cells[_AGENTS], cells[_AGENTS_AGE] = min(agents[0], _MOST), 0.0
+            cells[_USUAL_AGENTS] = self._usual(cells[_USUAL_AGENTS], cells[_AGENTS])
+        waiting = _waiting(readings)
+        if waiting is not None:
+            cells[_WAITING], cells[_WAITING_AGE] = min(waiting, _MOST), 0.0
+            lost = self._learn_patience(readings, waiting)
+            if before is not None and arrived is not None:
+                self._learn_reach(arrived, before, waiting, lost)
+        if self.arrivals.is_known:
+            cells[_USUAL_RATE] = self._usual(cells[_USUAL_RATE], max(self.arrivals.level, 0.0))
+
+    def skip(self) -> None:
+        """Let a bucket pass in which the service is closed."""
+        self.arrivals.skip()
+        cells = self._cells
+        cells[_AGENTS_AGE] = min(cells[_AGENTS_AGE] + self._bucket, _MOST)
+        cells[_WAITING_AGE] = min(cells[_WAITING_AGE] + self._bucket, _MOST)
+
+    def _usual(self, usual: float, value: float) -> float:
+        return usual + (value - usual) * self._bucket / _USUAL_SECONDS if usual else value
+
+    def _learn_handling(self, readings: Readings, arrived: float | None) -> None:
+        cells = self._cells
+        mean = readings.get("handle_seconds")
+        size = arrived
+        if mean is None:
+            mean = readings.get("tickets.handle_seconds")
+            size = mean[1] if mean is not None else None
+        if mean is None or mean[0] < _SHORTEST:
+            return
+        seconds = min(mean[0], _MOST)
+        size = min(max(size or 1.0, 1.0), _MOST)
+        handled = cells[_HANDLED] + size
+        cells[_AHT] += (seconds - cells[_AHT]) * size / handled
+        cells[_HANDLED] = min(handled, _HANDLED_MEMORY)
+        if handled >= _ENOUGH_HANDLED:
+            cells[_USUAL_AHT] = self._usual(cells[_USUAL_AHT], cells[_AHT])
+
+    def _learn_patience(self, readings: Readings, waiting: float) -> float:
+        """Learn who gives up: abandonments over the time waited (E[queue] * rate = abandonments).
+
+        Mandelbaum & Zeltyn, Service engineering in action: the Palm/Erlang-A queue, 2007.
+        """
+        cells = self._cells
+        lost = _abandoned(readings)
+        keep = 1.0 - self._bucket / max(_QUEUE_MEMORY_SECONDS, self._bucket)
+        waited = waiting * self._bucket
+        if lost is None:
+            return waited * self._giving_up_rate()
+        cells[_ABANDONED] = min(cells[_ABANDONED] * keep + lost, _MOST)
+        cells[_WAITED] = min(cells[_WAITED] * keep + waited, 1e15)
+        return lost
+
+    def _learn_reach(self, arrived: float, before: float, waiting: float, lost: float) -> None:
+        """Learn how much the agents do: a contact at a time each, or several, or less.
+
+        While contacts wait, what is served tells; while none does, what comes is served.
+        """
+        cells = self._cells
+        agents, aht = cells[_AGENTS], cells[_AHT]
+        if (
+            agents < 0.5
+            or cells[_HANDLED] < _ENOUGH_HANDLED
+            or cells[_AGENTS_AGE] > _STANDS_SECONDS
+        ):
+            return
+        due = agents * self._bucket / aht  # at one contact at a time
+        if before >= 1.0 and waiting >= 1.0:
+            found = max(arrived - (waiting - before) - lost, 0.0) / due
+        elif waiting < 0.5:
+            found = max(self.arrivals.level, 0.0) / due
+            if found <= cells[_REACH]:
+                return
+        else:
+            return
+        gain = due / (due + _HANDLED_MEMORY)
+        reach = cells[_REACH] + gain * (found - cells[_REACH])
+        cells[_REACH] = min(max(reach, 1.0 / _MOST_REACH), _MOST_REACH)
+
+    def _giving_up_rate(self) -> float:
+        cells = self._cells
+        waited = cells[_WAITED] + _GUESSED_ABANDONMENTS * _PATIENCE_GUESS
+        rate = (cells[_ABANDONED] + _GUESSED_ABANDONMENTS) / waited
+        return min(max(rate, 1.0 / _QUEUE_MEMORY_SECONDS), 1.0 / _LEAST_PATIENCE)
+
+    def path(self) -> Path | None:
+        """Return where the queue goes; None while arrivals, agents or handle times are unknown."""
+        cells = self._cells
+        aht = cells[_AHT]
+        agents = cells[_AGENTS]
+        arrivals = self.arrivals
+        if (
+            cells[_HANDLED] < _ENOUGH_HANDLED
+            or agents < 0.5
+            or cells[_AGENTS_AGE] > _STANDS_SECONDS
+        ):
+            return None
+        if not arrivals.is_known:
+            return None
+        servers = agents * cells[_REACH]
+        mu, theta = 1.0 / aht, self._giving_up_rate()
+        step = self._ahead.times[0]
+        per_second = 1.0 / self._bucket
+        busy_fade, idle_fade = math.exp(-theta * step), math.exp(-mu * step)
+        busy_gain, idle_gain = (1.0 - busy_fade) / theta, (1.0 - idle_fade) / mu
+        busy_doubt = (_CAPACITY_DOUBT * servers * mu) ** 2
+        noise = max(arrivals.noise / max(arrivals.level, 0.5), 1.0)  # over that of Poisson
+        waiting = self.waiting
+        x = servers + waiting if waiting is not None and waiting >= 0.5 else 0.0
+        if not x:
+            x = min(max(arrivals.level, 0.0) * per_second * aht, servers)
+        begin = x
+        variance = 0.0 if waiting is not None and waiting >= 0.5 else 0.5 * x
+        doubt = 0.0
+        mean, wander, doubts = [], [], []
+        kept_busy, kept_idle = busy_fade * busy_fade, idle_fade * idle_fade
+        busy_spread, idle_spread = (1.0 - kept_busy) / (2.0 * theta), (1.0 - kept_idle) / (2.0 * mu)
+        for rate, unsure in arrivals.forecasts():
+            rate = rate * per_second if rate > 0.0 else 0.0  # noqa: PLW2901 - in another unit
+            drift = max(unsure, 0.0) * per_second * per_second
+            noisy = rate * noise
+            if x >= servers:
+                out = servers * mu + theta * (x - servers)
+                x += (rate - out) * busy_gain
+                doubt = doubt * busy_fade + math.sqrt(drift + busy_doubt) * busy_gain
+                variance = variance * kept_busy + (noisy + out) * busy_spread
+            else:
+                out = mu * x
+                x += (rate - out) * idle_gain
+                doubt = doubt * idle_fade + math.sqrt(drift) * idle_gain
+                variance = variance * kept_idle + (noisy + out) * idle_spread
+            mean.append(x)
+            wander.append(variance)
+            doubts.append(doubt)
+        return Path(servers, mu, theta, begin, mean, wander, doubts)
+
+    def load(self) -> Load:
+        """Return what there is to do; only where `path` says anything."""
+        cells = self._cells
+        times = self._ahead.times
+        middle, _ = self.arrivals.forecast(len(times) // 2)
+        rate = max(middle, 0.0) / self._bucket
+        can = cells[_AGENTS] * cells[_REACH] * times[-1] / cells[_AHT]
+        usual = cells[_USUAL_RATE] / self._bucket
+        return Load(
+            arrivals=rate * times[-1] / can,
+            queue=(self.waiting or 0.0) / can,
+            per_minute=rate * 60.0,
+            aht=cells[_AHT],
+            agents=cells[_AGENTS],
+            by_arrivals=rate / usual if usual > 0.0 else 1.0,
+            by_aht=cells[_AHT] / (cells[_USUAL_AHT] or cells[_AHT]),
+            by_agents=(cells[_USUAL_AGENTS] or cells[_AGENTS]) / cells[_AGENTS],
+        )
+
+    def dump(self) -> bytes:
+        """Return the state."""
+        return self._cells.tobytes() + self.arrivals.dump()
+
+    def restore(self, state: bytes) -> None:
+        """Take the state back; ValueError if it could not be one."""
+        head = 4 * _CELLS
+        if len(state) < head:
+            raise ValueError("not the state of a queue")
+        cells = array("f", state[:head])
+        if (
+            len(cells) != _CELLS
+            or not are_finite(cells)
+            or min(cells) < 0.0
+            or not 1.0 / (2.0 * _MOST_REACH) <= cells[_REACH] <= 2.0 * _MOST_REACH
+            or max(cells) > 1e17
+            or max(cells[:_ABANDONED]) > 2.0 * _MOST
+            or (cells[_HANDLED] > 0.0 and cells[_AHT] < 0.5 * _SHORTEST)
+        ):
+            raise ValueError("a queue with numbers that are none")
+        self.arrivals.load(state[head:])
+        self._cells = cells
+
+
+def _arrivals(readings: Readings) -> float | None:
+    """Contacts that came: tickets opened, else what shares are shares of."""
+    opened = readings.get("tickets.opened")
+    if opened is not None:
+        return opened[0]
+    for share in ("service_level_ratio", "abandonment_ratio"):
+        if share in readings and readings[share][1] > 0.0:
+            return readings[share][1]
+    return None
+
+
+def _waiting(readings: Readings) -> float | None:
+    waiting = readings.get("queue_contacts")
+    return max(waiting[0], 0.0) if waiting is not None else None
+
+
+def _abandoned(readings: Readings) -> float | None:
+    share = readings.get("abandonment_ratio")
+    if share is not None and share[1] > 0.0:
+        return share[0]
+    tickets = readings.get("tickets.abandoned")
+    return tickets[0] if tickets is not None else None
