@@ -19,7 +19,7 @@ def settings(**services: dict[str, Any]) -> Settings:
 
 def day_type(service: str, loaded: Settings, day: str) -> int:
     noon = datetime.fromisoformat(f"{day}T15:00").replace(tzinfo=UTC).timestamp()
-    return calendar_for(service, loaded).phase(noon).day_type
+    return calendar_for(service, "voice", loaded).phase(noon).day_type
 
 
 BRAZIL = {"time_zone": "America/Sao_Paulo", "country": "BR"}
@@ -81,8 +81,8 @@ def test_unknown_services_have_the_calendar_of_default_and_else_no_holidays() ->
 def test_services_with_equal_settings_share_a_calendar() -> None:
     loaded = settings(default=BRAZIL, usa={"country": "US"})
 
-    assert calendar_for("a", loaded) is calendar_for("b", loaded)
-    assert calendar_for("a", loaded) is not calendar_for("usa", loaded)
+    assert calendar_for("a", "voice", loaded) is calendar_for("b", "voice", loaded)
+    assert calendar_for("a", "voice", loaded) is not calendar_for("usa", "voice", loaded)
 
 
 def test_the_library_does_not_warn_through() -> None:
@@ -94,3 +94,49 @@ def test_the_library_does_not_warn_through() -> None:
         day_type("de", loaded, "2024-12-26")
 
     assert not caught
+
+
+def is_commemorative(service: str, loaded: Settings, day: str) -> bool:
+    noon = datetime.fromisoformat(f"{day}T15:00").replace(tzinfo=UTC).timestamp()
+    return calendar_for(service, "voice", loaded).phase(noon).commemorative
+
+
+def test_commemorative_dates_are_those_of_the_country_and_the_services_own() -> None:
+    dates = ["black_friday", "fathers_day", "2026-10-15"]
+    loaded = settings(
+        default={**BRAZIL, "commemorative_dates": dates},
+        usa={"country": "US", "commemorative_dates": dates},
+        none={"country": "US", "commemorative_dates": []},
+    )
+
+    assert is_commemorative("shop", loaded, "2026-11-27")
+    assert is_commemorative("shop", loaded, "2026-10-15")
+    assert is_commemorative("shop", loaded, "2026-08-09")
+    assert not is_commemorative("shop", loaded, "2026-06-21")
+    assert is_commemorative("usa", loaded, "2026-06-21")
+    assert not is_commemorative("none", loaded, "2026-11-27")
+
+
+def test_planned_windows_are_of_their_service() -> None:
+    window = {"from": "2026-05-02T22:00:00-03:00", "until": "2026-05-03T02:00:00-03:00"}
+    loaded = settings(shop={**BRAZIL, "planned": [window]})
+    within = datetime.fromisoformat("2026-05-03T00:30-03:00").timestamp()
+
+    assert calendar_for("shop", "voice", loaded).phase(within).muted
+    assert not calendar_for("shop", "voice", loaded).phase(within).learns
+    assert not calendar_for("other", "voice", loaded).phase(within).muted
+
+
+def test_a_channel_may_have_hours_of_its_own() -> None:
+    loaded = settings(
+        shop={
+            "opening_hours": ["mon-fri 08:00-18:00"],
+            "channel_hours": {"voice": ["mon-fri 10:00-12:00"], "bot": []},
+        }
+    )
+    nine = datetime(2026, 3, 2, 9, tzinfo=UTC).timestamp()
+    opened = {
+        channel: calendar_for("shop", channel, loaded).phase(nine).open
+        for channel in ("voice", "bot", "chat")
+    }
+    assert opened == {"voice": False, "bot": True, "chat": True}

@@ -1,4 +1,4 @@
-"""The calendar of each service: its settings, with the holidays of the library `holidays`."""
+"""The calendar of each channel, by its service and the holidays of the library `holidays`."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ from zoneinfo import ZoneInfo
 
 import holidays
 
-from ruptura.core.calendar import Calendar, parse_opening_hours
-from ruptura.settings import ServiceSettings, Settings
+from ruptura.commemorative import commemorative_date
+from ruptura.core.calendar import Calendar, Planned, parse_opening_hours
+from ruptura.settings import PlannedWindow, ServiceSettings, Settings
+from ruptura.settings.services import COMMEMORATIVE_DATES
 
 _MAX_CALENDARS = 256
 
 
-def calendar_for(service: str, settings: Settings) -> Calendar:
-    """The calendar of a service by its own settings, else by those of `default`, else UTC.
+def calendar_for(service: str, channel: str, settings: Settings) -> Calendar:
+    """The calendar of a channel by the settings of its service, else of `default`, else UTC.
 
-    Services with equal settings share one calendar.
+    Channels with equal settings share one calendar.
 
     Args:
-        service: Name of the service.
+        service, channel: Names.
         settings: Loaded, and so checked, settings.
     """
     chosen = settings.services.get(service) or settings.services.get("default", ServiceSettings())
@@ -32,7 +34,9 @@ def calendar_for(service: str, settings: Settings) -> Calendar:
         subdivision=chosen.subdivision,
         categories=tuple(chosen.holiday_categories),
         further=tuple(chosen.holidays),
-        opening_hours=tuple(chosen.opening_hours),
+        opening_hours=tuple(chosen.channel_hours.get(channel, chosen.opening_hours)),
+        commemorative_dates=tuple(chosen.commemorative_dates),
+        planned=tuple(chosen.planned),
     )
 
 
@@ -45,6 +49,8 @@ def _calendar(
     categories: tuple[str, ...],
     further: tuple[str, ...],
     opening_hours: tuple[str, ...],
+    commemorative_dates: tuple[str, ...],
+    planned: tuple[PlannedWindow, ...],
 ) -> Calendar:
     days = frozenset(date.fromisoformat(day) for day in further)
     is_public = (lambda _: False) if country is None else _public(country, subdivision, categories)
@@ -52,7 +58,28 @@ def _calendar(
         ZoneInfo(time_zone),
         lambda day: day in days or is_public(day),
         parse_opening_hours(opening_hours),
+        is_commemorative=_commemorative(country, commemorative_dates),
+        planned=[
+            Planned(window.from_.timestamp(), window.until.timestamp(), window.mute, window.learn)
+            for window in planned
+        ],
     )
+
+
+def _commemorative(country: str | None, wanted: tuple[str, ...]) -> Callable[[date], bool]:
+    """Look up commemorative dates, by name or as dates, a year at a time."""
+    names = [day for day in wanted if day in COMMEMORATIVE_DATES]
+    dates = frozenset(date.fromisoformat(day) for day in wanted if day not in names)
+    years: dict[int, frozenset[date]] = {}
+
+    def is_commemorative(day: date) -> bool:
+        known = years.get(day.year)
+        if known is None:
+            found = {commemorative_date(name, country, day.year) for name in names}
+            known = years[day.year] = dates | found
+        return day in known
+
+    return is_commemorative
 
 
 def _public(

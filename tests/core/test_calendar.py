@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ruptura.core.calendar import Calendar, Phase, parse_opening_hours
+from ruptura.core.calendar import Calendar, Phase, Planned, parse_opening_hours
 
 ZONES = [
     "UTC",
@@ -201,3 +201,38 @@ def test_no_holidays_are_asked_for_twice_in_an_hour() -> None:
         tested.phase(start + 60.0 * step)
 
     assert asked == [date(2026, 1, 5)]
+
+
+def test_a_commemorative_date_is_a_local_day_of_any_kind() -> None:
+    zone = "America/Sao_Paulo"
+    friday = date(2026, 11, 27)
+    tested = Calendar(ZoneInfo(zone), lambda _: False, is_commemorative=lambda day: day == friday)
+
+    moments = ["26T23:59:59", "27T00:00", "27T23:59:59", "28T00:00"]
+    phases = [tested.phase(at(f"2026-11-{moment}", zone)) for moment in moments]
+
+    assert [phase.commemorative for phase in phases] == [False, True, True, False]
+    assert [phase.day_type for phase in phases] == [0, 0, 0, 1]
+
+
+def test_planned_windows_mute_and_stop_learning_each_on_its_own() -> None:
+    windows = [
+        Planned(at("2026-01-05T10:30"), at("2026-01-05T11:30"), mute=True, learn=True),
+        Planned(at("2026-01-05T11:00"), at("2026-01-05T12:00"), mute=False, learn=False),
+    ]
+    tested = Calendar(ZoneInfo("UTC"), lambda _: False, planned=windows)
+
+    found = {
+        moment: (phase.muted, phase.learns)
+        for moment in ("10:29", "10:30", "11:00", "11:30", "11:59", "12:00")
+        if (phase := tested.phase(at(f"2026-01-05T{moment}")))
+    }
+
+    assert found == {
+        "10:29": (False, True),
+        "10:30": (True, True),
+        "11:00": (True, False),  # both
+        "11:30": (False, False),
+        "11:59": (False, False),
+        "12:00": (False, True),
+    }

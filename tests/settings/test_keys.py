@@ -113,10 +113,18 @@ def hash_of(environment: dict[str, str]) -> str:
         ({"RUPTURA_KAFKA__BOOTSTRAP_SERVERS": "b:9092"}, True),
         ({"RUPTURA_ALERT__WARNING_RISK": "0.6"}, True),
         ({"RUPTURA_WORKER__WEB_PORT": "7000"}, True),
-        ({"RUPTURA_WINDOW__LATENESS_SECONDS": "30"}, True),
+        ({"RUPTURA_WINDOW__LATENESS_SECONDS": "31"}, True),
+        ({"RUPTURA_WINDOW__MAX_METRICS": "7"}, True),
+        ({"RUPTURA_WINDOW__EXPIRE_SECONDS": "7200"}, True),
+        ({"RUPTURA_DETECTION__WARM_UP_SECONDS": "60"}, True),
+        ({"RUPTURA_DETECTION__SIGNAL_PROBABILITY": "0.01"}, True),
+        ({"RUPTURA_SERVICES": '{"a": {"country": "BR", "holidays": ["2026-01-02"]}}'}, True),
+        ({"RUPTURA_SERVICES": '{"a": {"opening_hours": ["08:00-18:00"]}}'}, True),
+        ({"RUPTURA_SERVICES": '{"a": {"commemorative_dates": ["easter"]}}'}, True),
+        ({"RUPTURA_SERVICES": '{"a": {"time_zone": "UTC"}}'}, True),
         ({"RUPTURA_WINDOW__BUCKET_SECONDS": "120"}, False),
-        ({"RUPTURA_DETECTION__WARM_UP_SECONDS": "60"}, False),
-        ({"RUPTURA_SERVICES": '{"a": {"country": "BR"}}'}, False),
+        ({"RUPTURA_SERVICES": '{"a": {"time_zone": "Asia/Tokyo"}}'}, False),
+        ({"RUPTURA_SERVICES": '{"default": {"time_zone": "Asia/Tokyo"}}'}, False),
     ],
 )
 def test_the_hash_changes_with_what_shapes_state_and_with_nothing_else(
@@ -137,3 +145,60 @@ def test_plans_and_the_order_of_services_leave_the_hash_alone() -> None:
 
     assert len(hashes) == 1
     assert re.fullmatch("[0-9a-f]{32}", hashes.pop())
+
+
+WINDOW = {"from": "2026-05-02T22:00:00-03:00", "until": "2026-05-03T02:00:00-03:00"}
+
+
+def services(**own: object) -> dict[str, str]:
+    return {"RUPTURA_SERVICES": json.dumps({"a": own})}
+
+
+def test_a_planned_window_mutes_and_stops_learning_unless_it_says_otherwise() -> None:
+    usual, own = (
+        load(None, services(planned=[WINDOW, {**WINDOW, "mute": False, "learn": True}]))
+        .services["a"]
+        .planned
+    )
+    assert (usual.mute, usual.learn) == (True, False)
+    assert (own.mute, own.learn) == (False, True)
+    assert (usual.until - usual.from_).total_seconds() == 4 * 3600
+
+
+def test_a_planned_window_of_a_file_may_be_written_as_times(file: Path) -> None:
+    file.write_text(
+        "[[services.a.planned]]\nfrom = 2026-05-02T22:00:00-03:00\n"
+        "until = 2026-05-03T02:00:00-03:00\n"
+    )
+    assert (
+        load(file, {}).services["a"].planned
+        == load(None, services(planned=[WINDOW])).services["a"].planned
+    )
+
+
+@pytest.mark.parametrize(
+    ("own", "path", "expected"),
+    [
+        ({"planned": [{**WINDOW, "fro": 1}]}, "planned[0].fro", "did you mean from?"),
+        ({"planned": [{**WINDOW, "mute": 3}]}, "planned[0].mute", "expected true or false"),
+        ({"planned": [{"from": "2026-05-02T22:00:00Z"}]}, "planned[0]", "from, until, mute, learn"),
+        (
+            {"planned": [{**WINDOW, "from": "2026-05-02T22:00:00"}]},
+            "planned[0].from",
+            "a time with its offset",
+        ),
+        (
+            {"planned": [{**WINDOW, "until": "2026-05-02T22:00:00-03:00"}]},
+            "planned",
+            "expected a time after `from`",
+        ),
+        ({"commemorative_dates": ["blackfriday"]}, "commemorative_dates", "black_friday?"),
+        ({"commemorative_dates": ["2026-13-01"]}, "commemorative_dates", "expected YYYY-MM-DD"),
+    ],
+)
+def test_what_is_planned_wrongly_is_refused_with_its_key(
+    own: dict[str, object], path: str, expected: str
+) -> None:
+    text = refusal(None, services(**own))
+    assert f"services.a.{path}: " in text
+    assert expected in text

@@ -33,11 +33,32 @@ class Phase(msgspec.Struct, frozen=True, gc=False):
         day_type: 0 working day, 1 Saturday, 2 Sunday, 3 holiday (whatever the weekday).
         hour: Local hour of the day by the wall clock, in [0, 24).
         open: Whether the service is open.
+        commemorative: Whether it is a day of trade, on which more than usual is normal.
+        muted: Whether a planned window keeps alerts away.
+        learns: Whether what happens may be learned as normal.
     """
 
     day_type: int
     hour: float
     open: bool
+    commemorative: bool = False
+    muted: bool = False
+    learns: bool = True
+
+
+class Planned(msgspec.Struct, frozen=True):
+    """A planned window.
+
+    Attributes:
+        begin, end: Half-open, in seconds since the Unix epoch.
+        mute: Whether nothing alerts.
+        learn: Whether what happens is learned as normal.
+    """
+
+    begin: float
+    end: float
+    mute: bool
+    learn: bool
 
 
 Span = tuple[int, int]
@@ -64,6 +85,7 @@ class _Hour(msgspec.Struct, frozen=True, gc=False):
     first: float
     opened: bool | None
     spans: tuple[Span, ...]
+    commemorative: bool
 
 
 class Calendar:
@@ -74,6 +96,8 @@ class Calendar:
         is_holiday: Whether a local date is a holiday; must not change its answers.
         opening: When the service is open; None means always. Once hours are given, holidays are
             closed, together with the rest of a span that would have begun on a holiday.
+        is_commemorative: Whether a local date is a day of trade; must not change its answers.
+        planned: Planned windows; where they overlap, one that mutes or stops learning does.
     """
 
     def __init__(
@@ -81,14 +105,30 @@ class Calendar:
         zone: ZoneInfo,
         is_holiday: Callable[[date], bool],
         opening: OpeningHours | None = None,
+        *,
+        is_commemorative: Callable[[date], bool] = lambda _: False,
+        planned: Sequence[Planned] = (),
     ) -> None:
         self._zone = zone
+        self._is_commemorative = is_commemorative
+        self._planned = tuple(planned)
         self._is_holiday = is_holiday
         self._opening = opening
         self._hours: dict[float, _Hour | None] = {}
 
     def phase(self, timestamp: float) -> Phase:
         """The place of a moment, in seconds since the Unix epoch."""
+        phase = self._unplanned(timestamp)
+        for window in self._planned:
+            if window.begin <= timestamp < window.end:
+                phase = msgspec.structs.replace(
+                    phase,
+                    muted=phase.muted or window.mute,
+                    learns=phase.learns and window.learn,
+                )
+        return phase
+
+    def _unplanned(self, timestamp: float) -> Phase:
         index = timestamp // _HOUR
         try:
             cached = self._hours[index]
@@ -102,7 +142,7 @@ class Calendar:
         opened = cached.opened
         if opened is None:
             opened = _within(cached.spans, int(hour * 60.0))
-        return Phase(cached.day_type, hour, opened)
+        return Phase(cached.day_type, hour, opened, cached.commemorative)
 
     def local_date(self, timestamp: float) -> date:
         """The local date of a moment, in seconds since the Unix epoch."""
@@ -130,7 +170,9 @@ class Calendar:
             spans = self._spans(day)
             changes = any(0 < edge - first * 60 < 60 for span in spans for edge in span)
             opened = None if changes else _within(spans, int(first * 60))
-            hour = _Hour(day, self._day_type(day), first, opened, spans)
+            hour = _Hour(
+                day, self._day_type(day), first, opened, spans, self._is_commemorative(day)
+            )
         if len(self._hours) >= _MAX_CACHED_HOURS:
             self._hours.clear()
         self._hours[index] = hour
@@ -145,6 +187,7 @@ class Calendar:
             self._day_type(day),
             min(seconds / _HOUR, _LAST_HOUR),
             _within(self._spans(day), local.hour * 60 + local.minute),
+            self._is_commemorative(day),
         )
 
     def _day_type(self, day: date) -> int:

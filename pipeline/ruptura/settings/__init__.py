@@ -5,13 +5,13 @@ from ruptura.settings.sections import (
     AlertSettings,
     DetectionSettings,
     KafkaSettings,
-    ServiceSettings,
     Settings,
     TopicSettings,
     WindowSettings,
     WorkerSettings,
     repartition_topic,
 )
+from ruptura.settings.services import PlannedWindow, ServiceSettings
 from ruptura.settings.state_hash import settings_hash
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "DetectionSettings",
     "KafkaSettings",
     "Origins",
+    "PlannedWindow",
     "ServiceSettings",
     "Settings",
     "SettingsError",

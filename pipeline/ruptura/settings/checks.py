@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
@@ -13,18 +13,18 @@ import holidays
 
 from ruptura.core.calendar import parse_opening_hours
 from ruptura.settings.keys import Fault, did_you_mean, refusal
+from ruptura.settings.objectives import ForecastSettings, ObjectiveName
 from ruptura.settings.sections import (
-    DEFAULT_CATEGORIES,
     MAX_TOPIC_NAME,
     AlertSettings,
     KafkaSettings,
-    ServiceSettings,
     Settings,
     TopicSettings,
     WindowSettings,
     WorkerSettings,
     repartition_topic,
 )
+from ruptura.settings.services import COMMEMORATIVE_DATES, DEFAULT_CATEGORIES, ServiceSettings
 
 MAX_OPEN_BUCKETS = 1440
 """Each series keeps a bucket open for as long as events may be late: at 1 min this is a day."""
@@ -40,9 +40,11 @@ def faults(settings: Settings) -> Iterator[Fault]:
     yield from _repartition(settings.kafka, settings.topics)
     yield from _window(settings.window)
     yield from _alert(settings.alert)
+    yield from _forecast(settings.forecast, settings.window)
     yield from _worker(settings.worker, settings.kafka)
     for name, service in settings.services.items():
         yield from _service(name, service)
+        yield from _objectives(name, service)
 
 
 def _kafka(kafka: KafkaSettings) -> Iterator[Fault]:
@@ -131,6 +133,16 @@ def _alert(alert: AlertSettings) -> Iterator[Fault]:
             )
 
 
+def _forecast(forecast: ForecastSettings, window: WindowSettings) -> Iterator[Fault]:
+    for name in ("horizon_seconds", "window_seconds"):
+        seconds = getattr(forecast, name)
+        if seconds < window.bucket_seconds:
+            yield Fault(
+                (f"forecast.{name}", "window.bucket_seconds"),
+                refusal(seconds, f"at least a bucket, {window.bucket_seconds} seconds"),
+            )
+
+
 def _worker(worker: WorkerSettings, kafka: KafkaSettings) -> Iterator[Fault]:
     if worker.checkpoint_seconds >= kafka.session_timeout_seconds:
         yield Fault(
@@ -156,11 +168,37 @@ def _service(name: str, service: ServiceSettings) -> Iterator[Fault]:
         parse_opening_hours(service.opening_hours)
     except ValueError as error:
         yield fault("opening_hours", str(error))
+    for channel, hours in service.channel_hours.items():
+        try:
+            parse_opening_hours(hours)
+        except ValueError as error:
+            yield fault("channel_hours", f"{channel}: {error}")
     url = service.runbook_url
     if url is not None and not re.fullmatch(r"https?://[^\s/]+(/\S*)?", url):
         yield fault("runbook_url", refusal(url, "an http or https address"))
-    for key, text in _holiday_faults(service):
+    for key, text in (*_holiday_faults(service), *_planned_faults(service)):
         yield fault(key, text)
+
+
+def _objectives(service_name: str, service: ServiceSettings) -> Iterator[Fault]:
+    for channel, objectives in service.objectives.items():
+        for name, text in _objective_faults(objectives):
+            path = f"services.{service_name}.objectives"
+            # A key was set where the objectives of its service were.
+            yield Fault(
+                (f"{path}.{channel}.{name}", path, "services.default.objectives"),
+                text,
+            )
+
+
+def _objective_faults(objectives: Mapping[ObjectiveName, float]) -> Iterator[tuple[str, str]]:
+    for name, value in objectives.items():
+        if name.endswith("_ratio") and value >= 1.0:
+            yield name, refusal(value, "a number over 0 and under 1")
+    pair: tuple[ObjectiveName, ObjectiveName] = ("service_level_ratio", "answer_within_seconds")
+    for one, other in (pair, pair[::-1]):
+        if one in objectives and other not in objectives:
+            yield other, f"not set, but needed with {one}"
 
 
 def _holiday_faults(service: ServiceSettings) -> Iterator[tuple[str, str]]:
@@ -185,6 +223,18 @@ def _holiday_faults(service: ServiceSettings) -> Iterator[tuple[str, str]]:
         if category not in known.supported_categories:
             expected = "one of " + ", ".join(known.supported_categories)
             yield "holiday_categories", refusal(category, f"{expected} for {country}")
+
+
+def _planned_faults(service: ServiceSettings) -> Iterator[tuple[str, str]]:
+    for window in service.planned:
+        if not window.from_ < window.until:
+            expected = f"a time after `from`, {window.from_.isoformat()}"
+            yield "planned", "until: " + refusal(window.until.isoformat(), expected)
+    for day in service.commemorative_dates:
+        if day not in COMMEMORATIVE_DATES and not _is_date(day):
+            expected = "YYYY-MM-DD or one of " + ", ".join(COMMEMORATIVE_DATES)
+            near = did_you_mean(day, COMMEMORATIVE_DATES)
+            yield "commemorative_dates", refusal(day, expected) + near
 
 
 def _country(code: str) -> holidays.HolidayBase | None:

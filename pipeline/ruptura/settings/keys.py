@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from difflib import get_close_matches
 from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -11,7 +12,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import msgspec
 from msgspec import NODEFAULT, Meta
 
-from ruptura.settings.sections import ServiceSettings, Settings
+from ruptura.settings.sections import Settings
+from ruptura.settings.services import ServiceSettings
 
 _UNITS = {"_seconds": "seconds", "_buckets": "buckets"}
 
@@ -118,7 +120,7 @@ def did_you_mean(word: str, known: Iterable[str], *, otherwise: str = "") -> str
     return f"; did you mean {spelled[near[0]]}?" if near else otherwise
 
 
-def allowed_values(annotation: object) -> str:
+def allowed_values(annotation: object) -> str:  # noqa: PLR0911  # one for each kind of type
     """A type and its bounds in words."""
     base, metas = _split(annotation)
     if special := [m.extra["allowed"] for m in metas if m.extra and "allowed" in m.extra]:
@@ -130,8 +132,12 @@ def allowed_values(annotation: object) -> str:
         return f"a list of {allowed_values(args[0])}"
     if origin is dict:
         return f"a table of: {allowed_values(args[0])}, each {allowed_values(args[1])}"
+    if _is_table(base):
+        return f"a table of {', '.join(_fields(base))}"
     if base is str:
         return "text, not empty" if any(m.min_length for m in metas) else "text"
+    if base is datetime:
+        return "a time"
     return {bool: "true or false", int: "a whole number", float: "a number"}[base] + _range(metas)
 
 
@@ -150,7 +156,9 @@ def _range(metas: Sequence[Meta]) -> str:
     return " " + " and ".join(f"{words[name]} {bound}" for name, bound in bounds.items())
 
 
-def _innermost(value: object, annotation: object, path: str, *, secret: bool) -> Fault:
+def _innermost(  # noqa: C901  # one loop for each kind of container
+    value: object, annotation: object, path: str, *, secret: bool
+) -> Fault:
     base, _ = _split(annotation)
     origin, args = get_origin(base), get_args(base)
     if origin is list and isinstance(value, list):
@@ -164,7 +172,25 @@ def _innermost(value: object, annotation: object, path: str, *, secret: bool) ->
                 return Fault((f"{path}.{name}",), f"unknown key, expected {known}")
             if fault := find_fault(item, args[1], f"{path}.{name}", secret=secret):
                 return fault
+    if _is_table(base) and isinstance(value, Mapping):
+        fields = _fields(base)
+        for name, item in value.items():
+            if name not in fields:
+                near = did_you_mean(str(name), fields, otherwise=f"; known are {', '.join(fields)}")
+                return Fault((f"{path}.{name}",), f"unknown key{near}")
+            if fault := find_fault(item, fields[name], f"{path}.{name}", secret=secret):
+                return fault
     return Fault((path,), refusal(value, allowed_values(annotation), secret=secret))
+
+
+def _is_table(base: object) -> bool:
+    return isinstance(base, type) and issubclass(base, msgspec.Struct)
+
+
+def _fields(base: type[msgspec.Struct]) -> dict[str, object]:
+    """The keys of a table that is an item of a list, with their types."""
+    hints = get_type_hints(base, include_extras=True)
+    return {field.encode_name: hints[field.name] for field in msgspec.structs.fields(base)}
 
 
 def _keys_of(section: type[msgspec.Struct], path: str) -> dict[str, Key]:

@@ -12,6 +12,10 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from ruptura.settings.objectives import ForecastSettings
+from ruptura.settings.section import Section
+from ruptura.settings.services import ServiceSettings
+
 MAX_TOPIC_NAME = 249
 """Letters that Kafka takes as the name of a topic."""
 
@@ -25,11 +29,6 @@ TopicName = Annotated[
     ),
 ]
 Probability = Annotated[float, Meta(gt=0, lt=1, extra={"unit": "probability"})]
-DEFAULT_CATEGORIES = ("public", "optional")
-
-
-class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A table of the file; an unknown key is an error."""
 
 
 class KafkaSettings(Section, frozen=True):
@@ -239,7 +238,7 @@ class DetectionSettings(Section, frozen=True):
             description="Least deviation, relative to the expectation.",
             extra={"unit": "ratio"},
         ),
-    ] = 0.3
+    ] = 0.5
     minimum_level_effect: Annotated[
         float,
         Meta(
@@ -281,62 +280,6 @@ class AlertSettings(Section, frozen=True):
     update_seconds: Annotated[
         int, Meta(ge=0, le=86_400, description="Least event time between two updates.")
     ] = 900
-
-
-class ServiceSettings(Section, frozen=True):
-    """The calendar and the contingency plan of one service.
-
-    The service `default` stands for all others, and for the keys that a service leaves out.
-    """
-
-    time_zone: Annotated[
-        str,
-        Meta(
-            description="IANA name, for the season of day and week.", examples=["America/Sao_Paulo"]
-        ),
-    ] = "UTC"
-    country: Annotated[
-        str | None,
-        Meta(
-            description="ISO 3166 code of the holiday calendar; none: no holidays.", examples=["BR"]
-        ),
-    ] = None
-    subdivision: Annotated[
-        str | None, Meta(description="State or province of the holiday calendar.", examples=["SP"])
-    ] = None
-    holiday_categories: Annotated[
-        list[str],
-        Meta(
-            description="Categories of the library `holidays`; "
-            "those of the default count where the country has them.",
-            examples=[["public", "optional"]],
-        ),
-    ] = msgspec.field(default_factory=lambda: list(DEFAULT_CATEGORIES))
-    holidays: Annotated[
-        list[str], Meta(description="Further holidays, as YYYY-MM-DD.", examples=[["2026-01-25"]])
-    ] = []
-    opening_hours: Annotated[
-        list[str],
-        Meta(
-            description="Spans in local time, also over midnight; empty: always open. "
-            "Once given, holidays are closed.",
-            examples=[["mon-fri 08:00-18:00", "sat 09:00-13:00"]],
-        ),
-    ] = []
-    runbook_url: Annotated[
-        str | None,
-        Meta(
-            description="Where runbooks live; the kind of alert is appended.",
-            examples=["https://runbooks.example/ruptura/"],
-        ),
-    ] = None
-    actions: Annotated[
-        dict[Literal["surge", "failure", "silence", "forecast"], list[str]],
-        Meta(
-            description="Contingency plan by kind of alert.",
-            examples=[{"silence": ["Call the vendor of the channel."]}],
-        ),
-    ] = {}
 
 
 class WorkerSettings(Section, frozen=True):
@@ -409,8 +352,9 @@ class Settings(Section, frozen=True):
     window: WindowSettings = WindowSettings()
     detection: DetectionSettings = DetectionSettings()
     alert: AlertSettings = AlertSettings()
+    forecast: ForecastSettings = ForecastSettings()
     worker: WorkerSettings = WorkerSettings()
     services: Annotated[
         dict[str, ServiceSettings],
         Meta(description="By name; `default` for all others and for left out keys."),
-    ] = {}
+    ] = msgspec.field(default_factory=dict)

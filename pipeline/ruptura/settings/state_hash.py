@@ -7,31 +7,23 @@ from hashlib import blake2b
 import msgspec
 
 from ruptura.settings.sections import Settings
-
-_CALENDAR = (
-    "time_zone",
-    "country",
-    "subdivision",
-    "holiday_categories",
-    "holidays",
-    "opening_hours",
-)
+from ruptura.settings.services import ServiceSettings
 
 
 def settings_hash(settings: Settings) -> str:
-    """Hash window, detection and the calendars of the services, as 32 hexadecimal digits.
+    """Hash what learned numbers mean something under, as 32 hexadecimal digits.
 
-    With repartition also the number of partitions, which then decides where services are.
-    Brokers, other topics, thresholds of alerts, plans and the process leave learned state valid.
+    That is the length of a bucket, the time zone of each service (hours of the day are learned in
+    it), and with repartition the number of partitions, which then decides where services are.
+    Thresholds, opening hours, holidays and dates, limits of time and memory, brokers, other topics
+    and plans leave learned state valid: they say how it is judged, or what comes next.
     """
-    calendars = {
-        name: {key: getattr(service, key) for key in _CALENDAR}
-        for name, service in settings.services.items()
-    }
+    zones = {name: service.time_zone for name, service in settings.services.items()}
+    usual = zones.pop("default", ServiceSettings().time_zone)
     shape: dict[str, object] = {
-        "window": msgspec.to_builtins(settings.window),
-        "detection": msgspec.to_builtins(settings.detection),
-        "calendars": calendars,
+        "bucket_seconds": settings.window.bucket_seconds,
+        "time_zone": usual,
+        "time_zones": {name: zone for name, zone in zones.items() if zone != usual},
     }
     if settings.topics.repartition:
         shape["repartition"] = settings.topics.partitions
