@@ -10,13 +10,16 @@ import msgspec
 
 from ruptura.calendars import calendar_for
 from ruptura.catalogue import known_metrics
+from ruptura.core import history as histories
 from ruptura.core.channel import Parts
 from ruptura.core.document import Action
 from ruptura.core.engine import Config, Engine, TopicKind
 from ruptura.core.evidence import Scales
+from ruptura.core.outlook import Objectives
 from ruptura.core.record import source_of
 from ruptura.core.tuning import AlertTuning, DetectionTuning, WindowTuning
 from ruptura.detectors.factory import baseline_factory
+from ruptura.forecast.factory import outlook_factory
 from ruptura.routing import Routing
 from ruptura.settings import ServiceSettings, Settings, repartition_topic, settings_hash
 
@@ -66,34 +69,67 @@ def changelog_topic(settings: Settings) -> str:
     return f"{settings.kafka.group_id}-state-changelog"
 
 
-def build_engine(settings: Settings) -> Engine:
-    """Put an engine together."""
+def build_engine(settings: Settings, history: bytes | None = None) -> Engine:
+    """Put an engine together.
+
+    Args:
+        settings: Of the engine.
+        history: What an engine of the same settings had learned, as `core.history.dump` returns
+            it, for channels that begin.
+
+    Raises:
+        ValueError: the history is damaged, or was learned under other settings.
+    """
     bucket_seconds = float(settings.window.bucket_seconds)
 
     @lru_cache(maxsize=4096)
     def plan(service: str) -> Mapping[str, Sequence[Action]]:
-        return _plan(settings.services.get(service) or settings.services.get("default"))
+        return _plan(_service(settings, service))
 
+    parts = Parts(
+        _tuning(settings.window, WindowTuning),
+        _tuning(settings.detection, DetectionTuning),
+        Scales(bucket_seconds),
+        baseline_factory(bucket_seconds),
+        known_metrics(),
+        outlook_factory(
+            bucket_seconds,
+            settings.forecast.horizon_seconds,
+            settings.forecast.window_seconds,
+            lambda service, channel: _objectives(_service(settings, service), channel),
+        ),
+        lambda service, channel: _least_wait(_service(settings, service), channel),
+    )
+    shape = settings_hash(settings)
     return Engine(
         Config(
             topics=sources(settings),
-            parts=Parts(
-                _tuning(settings.window, WindowTuning),
-                _tuning(settings.detection, DetectionTuning),
-                Scales(bucket_seconds),
-                baseline_factory(bucket_seconds),
-                known_metrics(),
-            ),
+            parts=parts,
             alert=_tuning(settings.alert, AlertTuning),
-            calendar=lambda service: calendar_for(service, settings),
+            calendar=lambda service, channel: calendar_for(service, channel, settings),
             plan=plan,
-            shape=settings_hash(settings),
+            shape=shape,
+            history={} if history is None else histories.load(history, parts, shape),
         )
     )
 
 
 def _tuning(section: msgspec.Struct, kind: type[_T]) -> _T:
     return msgspec.convert(section, kind, from_attributes=True)
+
+
+def _service(settings: Settings, name: str) -> ServiceSettings | None:
+    return settings.services.get(name) or settings.services.get("default")
+
+
+def _least_wait(service: ServiceSettings | None, channel: str) -> float:
+    return _objectives(service, channel).answer_within_seconds or 0.0
+
+
+def _objectives(service: ServiceSettings | None, channel: str) -> Objectives:
+    by_channel = {} if service is None else service.objectives
+    found = by_channel.get(channel, by_channel.get("default", {}))
+    return msgspec.convert(found, Objectives)
 
 
 def _plan(service: ServiceSettings | None) -> dict[str, list[Action]]:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ruptura.core.alert import Lifecycle, advance, document, expire
-from ruptura.core.document import Action, Alert
+from ruptura.core.document import Action, Alert, Kind
 from ruptura.core.effects import SeriesPoint
 from ruptura.core.risk import Risk
 from ruptura.core.signal import Signal
@@ -33,6 +33,12 @@ def risk(p: float, kind: Any = "surge", start: float = START) -> Risk:
         return Risk(p, [], None, [])
     point = SeriesPoint("s", "c", "tickets.opened", start, 9.0, 1.0, 0.0, 3.0, 1e-9, 1e-9)
     return Risk(p, [], kind, [Signal("tickets.opened", kind, "above", 1e-9, 1.0, START, point)])
+
+
+def mixed(kinds: list[str], start: float) -> Risk:
+    """A risk in which these families speak, the loudest first."""
+    signals = [signal for kind in kinds for signal in risk(0.7, kind, start).signals]
+    return Risk(0.7, [], kinds[0], signals)  # type: ignore[arg-type]  # the names of kinds
 
 
 def play(steps: list[Step], kinds: list[str] | None = None) -> list[Alert]:
@@ -113,6 +119,89 @@ def test_the_labels_of_a_resolution_are_those_of_the_worst_that_was_told() -> No
 def test_risk_between_the_thresholds_neither_opens_nor_ends() -> None:
     assert len(play([HIGH, HIGH, *([(0.3, True)] * 100)])) == 1
     assert play([(0.3, True)] * 100) == []
+
+
+class TestRelapse:
+    """What comes back again and again has to prove its health for longer."""
+
+    OUTAGE = (HIGH, HIGH, *([LOW] * 24))
+
+    def test_each_relapse_doubles_the_health_in_a_row_that_ends_it(self) -> None:
+        told = play([*self.OUTAGE] * 6)
+        ended = [a for a in told if a.status == "resolved"]
+        healthy = [(a.updated_at - a.started_at).total_seconds() / 60.0 - 2.0 for a in ended]
+        assert healthy == [3.0, 6.0, 12.0, 24.0, 24.0, 24.0]
+
+    def test_after_an_hour_of_peace_it_is_an_alert_like_the_first(self) -> None:
+        told = play([*self.OUTAGE, *([LOW] * 60), *self.OUTAGE])
+        ended = [a for a in told if a.status == "resolved"]
+        assert len({(a.updated_at - a.started_at) for a in ended}) == 1
+
+    def test_an_outage_that_comes_back_before_its_proof_is_one_alert(self) -> None:
+        short: list[Step] = [HIGH, HIGH, *([LOW] * 5)]
+        told = play(short * 20)
+        assert len({a.alert_id for a in told}) == 2
+
+
+class TestKind:
+    """What an alert is about: it stays that, unless something explains it."""
+
+    def kinds(self, *steps: str) -> list[Kind]:
+        """Play an alert whose loudest family is this, with those behind it, for a while each."""
+        state, told, n = Lifecycle(), [], 0
+        for step in steps:
+            for _ in range(20):
+                start = START + 60.0 * n
+                found = mixed(step.split(), start)
+                moved = advance(state, found, start, start + 60, healthy=False, tuning=TUNING)
+                if moved is not None:
+                    told.append(document(state, moved, "aurora", "voice", {}).kind)
+                n += 1
+        return told
+
+    def test_it_stays_while_its_own_family_still_speaks(self) -> None:
+        assert self.kinds("failure", "surge failure") == ["failure"]
+        assert self.kinds("silence", "failure silence") == ["silence"]
+
+    def test_a_broken_supply_explains_a_surge(self) -> None:
+        assert self.kinds("surge", "failure surge") == ["surge", "failure"]
+        assert self.kinds("surge", "surge failure") == ["surge"]
+
+    def test_what_has_come_true_is_no_forecast_any_more(self) -> None:
+        assert self.kinds("forecast", "surge forecast") == ["forecast", "surge"]
+
+    def test_it_turns_when_its_own_family_is_gone(self) -> None:
+        assert self.kinds("failure", "surge") == ["failure", "surge"]
+
+
+def test_a_forecast_says_when_and_a_resolution_does_not() -> None:
+    state, told = Lifecycle(), []
+    for n, (p, healthy) in enumerate([HIGH, HIGH, LOW, LOW, LOW]):
+        start = START + 60.0 * n
+        moved = advance(
+            state,
+            risk(p, "forecast", start),
+            start,
+            start + 60.0,
+            healthy=healthy,
+            tuning=TUNING,
+            breach_at=START + 900.0 if p > 0.5 else None,
+        )
+        if moved is not None:
+            told.append(document(state, moved, "aurora", "voice", {}))
+    assert [a.expected_breach_at and a.expected_breach_at.timestamp() for a in told] == [
+        START + 900.0,
+        None,
+    ]
+
+
+def test_the_labels_of_an_alert_never_change_but_for_its_severity() -> None:
+    told = play([HIGH, HIGH, SURE, SURE, LOW, LOW, LOW])
+    kept = [{k: v for k, v in a.labels.items() if k != "severity"} for a in told]
+    assert len(kept) == 3
+    assert kept[0] == kept[1] == kept[2]
+    assert kept[0]["incident_role"] == "primary"
+    assert kept[0]["incident_id"] == told[0].incident_id
 
 
 def test_updates_wait_and_need_a_change() -> None:

@@ -41,6 +41,7 @@ base64 = st.binary(max_size=60).map(lambda raw: b64encode(raw).decode())
 alerts = st.builds(
     Alert,
     alert_id=st.uuids(version=5).map(str),
+    incident_id=st.uuids(version=5).map(str),
     sequence=st.integers(0, 2**53),
     status=st.sampled_from(get_args(Status)),
     reason=st.sampled_from(get_args(TransitionReason)),
@@ -100,6 +101,7 @@ def an_alert(**fields: Any) -> Alert:
     at = datetime(2026, 3, 2, 12, 14, tzinfo=UTC)
     start: dict[str, Any] = {
         "alert_id": "f04d3f70-b1e9-5ce8-8467-5fd73e1db6f3",
+        "incident_id": "0f6bde4c-42a5-5a1c-a0a7-5f7b1c0e4f10",
         "sequence": 0,
         "status": "warning",
         "reason": "opened",

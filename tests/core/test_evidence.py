@@ -55,18 +55,51 @@ def test_the_dispersion_is_learned() -> None:
     evidence = Evidence("count", SCALES)
     for value in chance.negative_binomial(5.0, 1 / 3, 40_000):  # mean 10, variance 30
         evidence.add(float(value), 1.0, DUE)
-        evidence.learn(1.0)
-    assert evidence.dispersion() == pytest.approx(3.0, rel=0.15)
+        evidence.learn(1.0, 1.0)
+    assert evidence.dispersion(10.0) == pytest.approx(3.0, rel=0.15)
 
 
-def test_what_is_not_known_well_teaches_no_dispersion() -> None:
+def test_a_level_that_is_not_known_well_teaches_no_dispersion() -> None:
     apart = Expectation(10.0, 2.0, 30.0, 0.0, 0.01, 0.0)
     evidence = Evidence("count", SCALES)
-    before = evidence.dispersion()
     for _ in range(100):
-        evidence.add(500.0, 1.0, apart)
-        evidence.learn(1.0)
-    assert evidence.dispersion() == before
+        evidence.add(500.0, 1.0, apart)  # far off, but steadily so
+        evidence.learn(1.0, 1.0)
+    assert evidence.dispersion(10.0) <= 1.5
+
+
+@pytest.mark.parametrize("ties", [0.0, 0.9])
+def test_sums_of_tied_neighbours_vary_more_and_that_is_known_after_a_day(ties: float) -> None:
+    chance = np.random.default_rng(0)
+    evidence, level = Evidence("gauge", SCALES), 0.0
+    certain = Expectation(0.0, 0.0, 0.0, 1.0, 0.0, 30.0)
+    for noise in chance.normal(0.0, math.sqrt(1.0 - ties * ties), 1440):
+        level = ties * level + noise
+        evidence.add(level, 1.0, certain)
+        evidence.learn(1.0, 1.0)
+    keep = SCALES.keep[-1]
+    expected = (1.0 + keep * ties) / (1.0 - keep * ties)
+    found = evidence.dispersion(0.0, longest=True) / evidence.dispersion(0.0)
+    assert found == pytest.approx(expected, rel=0.6)
+
+
+def test_a_bucket_keeps_enough_of_a_large_deviation_for_it_to_matter() -> None:
+    # A series that hardly varies: six deviations are less than the least effect.
+    evidence = Evidence("gauge", SCALES)
+    steady = Expectation(100.0, 100.0, 100.0, 0.1, 0.01, 30.0)
+    cut = evidence.add(500.0, 1.0, steady)
+    kept = Evidence("gauge", SCALES).add(500.0, 1.0, steady, effect=100.0)
+    assert cut.rise_relative < 10.0
+    assert kept.rise_relative == pytest.approx(200.0)
+
+
+def test_what_creeps_is_as_large_as_the_shortest_scale_that_is_sure_of_it_says() -> None:
+    evidence = Evidence("count", SCALES)
+    due = Expectation(1000.0, 1000.0, 1000.0, 0.0, 0.001, 0.0)
+    for minute in range(40):
+        found = evidence.add(1000.0 + 10.0 * minute, 1.0, due, effect=300.0)
+    assert found.above < 1e-6
+    assert 0.3 < found.rise_relative < 0.4  # of five minutes; that of the hour is still 0.2
 
 
 @pytest.mark.parametrize("bucket", [1.0, 60.0, 900.0, 86_400.0])
@@ -92,19 +125,19 @@ def test_whatever_comes_it_is_a_probability(
             found = evidence.add(
                 (share - 0.5) * 2.0 * size if family == "gauge" else size, 1.0, families[family]
             )
-        evidence.learn(0.5)
+        evidence.learn(0.5, 1.0)
         assert 0.0 < found.above <= 1.0
         assert 0.0 < found.below <= 1.0
         assert math.isfinite(found.rise_relative)
         assert math.isfinite(found.drop_relative)
-        assert evidence.dispersion() >= 1.0
+        assert evidence.dispersion(10.0) >= 1.0
 
 
 def test_out_and_in_again_changes_nothing_and_other_scales_are_refused() -> None:
     one, other = Evidence("count", SCALES), Evidence("count", SCALES)
     for value in range(30):
         one.add(float(value), 1.0, DUE)
-        one.learn(1.0)
+        one.learn(1.0, 1.0)
     other.load(*one.dump())
     assert other.dump() == one.dump()
     assert other.add(9.0, 1.0, DUE).above == one.add(9.0, 1.0, DUE).above

@@ -1,9 +1,11 @@
-"""A watch: calibrated on normal data of every family, honest about warm-up and silence."""
+"""A watch: honest about warm-up and silence, and it learns what lasts.
+
+How well it is calibrated is measured in tests/quality/test_calibration.py.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import math
 
 import numpy as np
 import pytest
@@ -28,13 +30,10 @@ TUNING = DetectionTuning(
 COUNT = SeriesSpec(family="count", above="surge", below="failure", silence=True)
 LOG = SeriesSpec(family="gauge", scale="log", above="surge")
 
-Chance = np.random.Generator
-Data = tuple[Any, Any]
 
-
-def phase(n: int, *, is_open: bool = True) -> Phase:
+def phase(n: int, *, is_open: bool = True, **planned: bool) -> Phase:
     day = n // PER_DAY % 7
-    return Phase(max(0, day - 4), (n % PER_DAY + 0.5) * 24.0 / PER_DAY, is_open)
+    return Phase(max(0, day - 4), (n % PER_DAY + 0.5) * 24.0 / PER_DAY, is_open, **planned)
 
 
 def new_watch(spec: SeriesSpec) -> Watch:
@@ -42,85 +41,9 @@ def new_watch(spec: SeriesSpec) -> Watch:
 
 
 def observe(
-    watch: Watch, n: int, value: float, size: float = 1.0
+    watch: Watch, n: int, value: float, size: float = 1.0, **planned: bool
 ) -> tuple[SeriesPoint, tuple[Signal, ...]]:
-    return watch.observe(n * BUCKET, value, size, phase(n), TUNING)
-
-
-def shape(n: int) -> Any:
-    return 1.0 + 0.8 * np.cos((np.arange(n) % PER_DAY / PER_DAY - 14 / 24) * 2 * np.pi)
-
-
-def poisson(per_hour: float, *, shaped: bool = False) -> Callable[[Chance, int], Data]:
-    def make(chance: Chance, n: int) -> Data:
-        mean = per_hour / 12 * (shape(n) if shaped else np.ones(n))
-        return chance.poisson(mean), np.ones(n)
-
-    return make
-
-
-def overdispersed(per_hour: float, dispersion: float) -> Callable[[Chance, int], Data]:
-    def make(chance: Chance, n: int) -> Data:
-        mean = per_hour / 12
-        return chance.poisson(chance.gamma(mean / (dispersion - 1), dispersion - 1, n)), np.ones(n)
-
-    return make
-
-
-def binomial(trials: float, rate: float) -> Callable[[Chance, int], Data]:
-    def make(chance: Chance, n: int) -> Data:
-        sizes = np.maximum(chance.poisson(trials, n), 1)
-        return chance.binomial(sizes, rate), sizes
-
-    return make
-
-
-NORMAL_DATA: dict[str, tuple[SeriesSpec, Callable[[Chance, int], Data]]] = {
-    "3 an hour": (COUNT, poisson(3)),
-    "300 an hour, shaped": (COUNT, poisson(300, shaped=True)),
-    "30,000 an hour": (COUNT, poisson(30_000)),
-    "30,000 an hour, shaped": (COUNT, poisson(30_000, shaped=True)),
-    "overdispersed": (COUNT, overdispersed(3000, 5.0)),
-    "ratio of 2": (UNKNOWN_RATIO, binomial(2, 0.3)),
-    "ratio of 20": (UNKNOWN_RATIO, binomial(20, 0.05)),
-    "ratio of a million": (UNKNOWN_RATIO, binomial(1_000_000, 0.001)),
-    "normal": (UNKNOWN_GAUGE, lambda c, n: (c.normal(100, 10, n), np.ones(n))),
-    "lognormal": (LOG, lambda c, n: (c.lognormal(3, 0.5, n), np.ones(n))),
-    "constant": (UNKNOWN_GAUGE, lambda _, n: (np.full(n, 42.0), np.ones(n))),
-}
-
-
-class TestCalibration:
-    @pytest.mark.parametrize("name", NORMAL_DATA)
-    def test_on_normal_data_a_rare_score_is_rare(self, name: str) -> None:
-        spec, make = NORMAL_DATA[name]
-        scores: list[float] = []
-        evidence: list[float] = []
-        for seed in range(3):
-            n = 21 * PER_DAY
-            values, sizes = make(np.random.default_rng(seed), n)
-            watch = new_watch(spec)
-            for at in range(n):
-                point, _ = observe(watch, at, float(values[at]), float(sizes[at]))
-                if point.score is not None and point.evidence is not None:
-                    scores.append(point.score)
-                    evidence.append(point.evidence)
-        most = 0.001 + 4.0 * (0.001 / len(scores)) ** 0.5  # four deviations of a binomial share
-        assert len(scores) == 3 * 20 * PER_DAY
-        assert np.mean(np.array(scores) < 0.001) <= most
-        # Neighbouring sums overlap, so strange ones come in runs: the share scatters more.
-        assert np.mean(np.array(evidence) < 0.001) <= 2.0 * most
-        assert min(scores) > 0.0
-        assert max(scores) <= 1.0
-
-    def test_not_so_careful_that_nothing_is_ever_rare(self) -> None:
-        chance = np.random.default_rng(0)
-        watch = new_watch(COUNT)
-        shares = [
-            observe(watch, at, float(chance.poisson(25)))[0].score or 1.0
-            for at in range(21 * PER_DAY)
-        ]
-        assert np.mean(np.array(shares) < 0.1) > 0.02
+    return watch.observe(n * BUCKET, value, size, phase(n, **planned), TUNING)
 
 
 class TestPoint:
@@ -217,3 +140,105 @@ class TestMissing:
             observe(watch, at, 5.0)
         for at in range(2 * PER_DAY, 3 * PER_DAY):
             assert watch.miss(at * BUCKET, phase(at, is_open=False), TUNING) is None
+
+
+def mean(n: int) -> float:
+    return 60.0 * (1.0 + 0.8 * math.cos((n % PER_DAY / PER_DAY - 14 / 24) * 2.0 * math.pi))
+
+
+class TestNewLevel:
+    @pytest.mark.parametrize(
+        ("spec", "factor"), [(COUNT, 2.5), (COUNT, 0.4), (UNKNOWN_RATIO, 3.0), (LOG, 3.0)]
+    )
+    def test_a_permanent_change_is_told_once_and_is_normal_within_two_days(
+        self, spec: SeriesSpec, factor: float
+    ) -> None:
+        chance = np.random.default_rng(2)
+        watch = new_watch(spec)
+        change = 10 * PER_DAY  # a Thursday: the next weekend and working week are learned anew too
+        sure: list[int] = []
+        for n in range(21 * PER_DAY):
+            level = factor if n >= change else 1.0
+            value, size = float(chance.poisson(mean(n) * level)), 1.0
+            if spec is UNKNOWN_RATIO:
+                value, size = float(chance.binomial(200, 0.02 * level)), 200.0
+            if spec is LOG:
+                value = mean(n) * level * chance.lognormal(0.0, 0.2)
+            _, signals = observe(watch, n, value, size)
+            if any(signal.probability < 1e-5 for signal in signals):
+                sure.append(n - change)
+        assert sure
+        assert min(sure) >= 0
+        assert max(sure) < 2 * PER_DAY
+
+    def test_growth_over_weeks_is_no_deviation(self) -> None:
+        chance = np.random.default_rng(2)
+        watch = new_watch(COUNT)
+        for n in range(28 * PER_DAY):
+            grown = 1.15 ** (n / PER_DAY / 7.0)
+            point, signals = observe(watch, n, float(chance.poisson(mean(n) * grown)))
+            assert not [signal for signal in signals if signal.probability < 1e-5]
+        assert point.expected == pytest.approx(mean(28 * PER_DAY) * grown, rel=0.1)
+
+
+class TestPlanned:
+    def known(self) -> Watch:
+        watch = new_watch(COUNT)
+        for n in range(4 * PER_DAY):
+            observe(watch, n, 20.0 + n % 3)
+        return watch
+
+    def test_a_muted_window_says_nothing_and_leaves_nothing_to_say(self) -> None:
+        watch, begin = self.known(), 4 * PER_DAY
+        for n in range(begin, begin + 24):
+            point, signals = observe(watch, n, 0.0, muted=True, learns=False)
+            assert signals == ()
+            assert point.score is not None
+            assert point.score < 1e-6  # what was seen is still told
+            assert not watch.is_fine("below")  # nor is it evidence of health
+        for n in range(begin + 24, begin + 48):
+            assert observe(watch, n, 20.0 + n % 3)[1] == ()
+
+    def test_a_measurement_that_lacks_in_a_muted_window_is_no_silence(self) -> None:
+        watch = new_watch(UNKNOWN_GAUGE)
+        for n in range(4 * PER_DAY):
+            observe(watch, n, 5.0)
+        for n in range(4 * PER_DAY, 4 * PER_DAY + 50):
+            assert watch.miss(n * BUCKET, phase(n, muted=True), TUNING) is None
+
+    @pytest.mark.parametrize(("muted", "learns"), [(True, False), (False, False), (True, True)])
+    def test_what_is_not_to_be_learned_is_not(self, muted: bool, learns: bool) -> None:
+        watch = self.known()
+        before = watch.dump().baseline
+        for n in range(4 * PER_DAY, 4 * PER_DAY + 24):
+            observe(watch, n, 90.0, muted=muted, learns=learns)
+        assert (watch.dump().baseline != before) is learns
+
+    def test_learning_may_stop_without_muting(self) -> None:
+        watch = self.known()
+        found = [observe(watch, 4 * PER_DAY + n, 90.0, learns=False)[1] for n in range(6)]
+        assert found[-1]
+
+
+class TestCommemorativeDates:
+    def test_more_demand_is_normal_but_no_less_and_not_without_bounds(self) -> None:
+        for value, told in ((40.0, False), (55.0, False), (150.0, True), (2.0, True)):
+            watch = TestPlanned().known()
+            begin = 4 * PER_DAY
+            found = [observe(watch, begin + n, value, commemorative=True)[1] for n in range(12)]
+            assert any(found) is told, value
+
+    def test_supply_has_no_excuse(self) -> None:
+        watch = new_watch(UNKNOWN_RATIO)
+        for n in range(4 * PER_DAY):
+            observe(watch, n, 10.0, 1000.0)
+        begin = 4 * PER_DAY
+        found = [observe(watch, begin + n, 25.0, 1000.0, commemorative=True)[1] for n in range(12)]
+        assert any(found)
+
+    def test_the_day_teaches_nothing_of_ordinary_ones(self) -> None:
+        watch = TestPlanned().known()
+        before = watch.dump().baseline
+        for n in range(4 * PER_DAY, 5 * PER_DAY):
+            observe(watch, n, 50.0, commemorative=True)
+        assert watch.dump().baseline == before

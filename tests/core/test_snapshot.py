@@ -235,7 +235,7 @@ class TestDamage:
     def test_states_of_another_shape_or_version_are_refused(
         self, snapshots: tuple[bytes, bytes]
     ) -> None:
-        other = engine(detection={"warm_up_seconds": 7200})
+        other = engine(window={"bucket_seconds": 120})
         with pytest.raises(ValueError, match="other settings"):
             other.load(0, "boreal", snapshots[0])
         with pytest.raises(ValueError, match="other settings"):

@@ -64,6 +64,12 @@ def test_more_is_never_less_strange_above(mean: float, dispersion: float, seen: 
     assert two <= one * (1 + 1e-9)
 
 
+@pytest.mark.parametrize("freedom", [3.0, 5.0, 30.0])
+def test_levels_are_in_units_of_their_own_deviation(freedom: float) -> None:
+    textbook = stats.t(freedom)
+    assert tails.level_beyond(4.0, freedom) == pytest.approx(textbook.sf(4.0 * textbook.std()))
+
+
 @given(st.floats(-1e9, 1e9), st.floats(1.0, 1e6))
 def test_every_level_has_a_probability(z: float, freedom: float) -> None:
     assert 0.0 < tails.level_beyond(z, freedom) <= 0.5

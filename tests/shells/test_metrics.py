@@ -60,6 +60,7 @@ def alert(
 ) -> Alert:
     return Alert(
         alert_id="a",
+        incident_id="i",
         sequence=0,
         status=status,
         reason=reason,
@@ -232,6 +233,23 @@ def test_active_alerts_rise_and_fall_with_the_states_of_channels() -> None:
     metrics.apply(Effects(channels=[risk("a", 0.01, "normal")], gone=[("shop", "b")]))
     assert value(metrics, "active_alerts", severity="warning") == 0
     assert value(metrics, "active_alerts", severity="critical") == 0
+
+
+def test_a_forecast_is_shown_while_there_is_one() -> None:
+    metrics = fresh()
+    labels = {"service": "shop", "channel": "voice"}
+    ahead = ChannelPoint("shop", "voice", 120.0, 0.6, "warning", 0.6, 480.0)
+    metrics.apply(Effects(channels=[ahead]))
+    assert value(metrics, "breach_probability", **labels) == 0.6
+    assert value(metrics, "expected_breach_seconds", **labels) == 480.0
+
+    far = ChannelPoint("shop", "voice", 180.0, 0.1, "normal", 0.1, None)
+    metrics.apply(Effects(channels=[far]))
+    assert value(metrics, "breach_probability", **labels) == 0.1
+    assert value(metrics, "expected_breach_seconds", **labels) is None
+
+    metrics.apply(Effects(channels=[risk()]))
+    assert value(metrics, "breach_probability", **labels) is None
 
 
 def channels_shown(metrics: Metrics) -> set[str]:

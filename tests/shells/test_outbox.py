@@ -49,8 +49,9 @@ class Topic:
 
 def alert() -> Alert:
     return Alert(
-        alert_id="a", sequence=3, status="warning", reason="opened", service="loja", channel="voz",
-        kind="surge", risk=0.7, started_at=NOW, updated_at=NOW, signals=[], causes=[], actions=[],
+        alert_id="a", incident_id="i", sequence=3, status="warning", reason="opened",
+        service="loja", channel="voz", kind="surge", risk=0.7, started_at=NOW, updated_at=NOW,
+        signals=[], causes=[], actions=[],
         message=Message("", ""), labels={},
     )  # fmt: skip
 

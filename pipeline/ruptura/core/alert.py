@@ -5,9 +5,10 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
+from msgspec import Meta
 
 from ruptura.core import wording
 from ruptura.core.document import (
@@ -25,16 +26,35 @@ from ruptura.core.risk import Risk
 from ruptura.core.tuning import AlertTuning, Moment, Tally, are_finite
 
 NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "urn:ruptura:alert")
-"""Namespace of alert ids (RFC 9562, 5.5)."""
+INCIDENTS: Final = uuid.uuid5(uuid.NAMESPACE_URL, "urn:ruptura:incident")
+"""Namespaces of the ids of alerts and incidents (RFC 9562, 5.5)."""
 
 _RISK_STEP: Final = 0.2
 """A change of the risk that is worth an update."""
+
+RELAPSE_SECONDS: Final = 3600.0
+"""An alert that opens so soon after the last one is a relapse."""
+
+_MOST_DOUBLINGS: Final = 3
+"""How often relapses double the health in a row that ends an alert: to 2 h with the defaults."""
 
 _EXCEPTIONS: Final[dict[str, ExceptionKind]] = {
     "tickets.exceptions_product": "product",
     "tickets.exceptions_service": "service",
     "tickets.exceptions_policy": "policy",
 }
+
+
+class Joined(msgspec.Struct, frozen=True, array_like=True):
+    """That an alert is part of an incident which another one began.
+
+    Attributes:
+        incident_id: Of that incident.
+        cause: Which alert it is, and why this one belongs to it; contributes nothing.
+    """
+
+    incident_id: Annotated[str, Meta(pattern=r"^[0-9a-f-]{36}$")]
+    cause: Cause
 
 
 class Lifecycle(msgspec.Struct, array_like=True):
@@ -49,6 +69,10 @@ class Lifecycle(msgspec.Struct, array_like=True):
         kind: The family that the alert was opened for, or has turned to.
         severity: The worst status told; a resolution repeats it, or labels would not match.
         signals, causes: The latest explanation; a resolution repeats it.
+        joined: Set when the alert opened, if it is part of another's incident.
+        breach_at: When a forecast expects the breach, as of the last document.
+        resolved_at: When the last alert of the channel ended.
+        relapses: Alerts that each opened soon after the one before them had ended.
     """
 
     status: Status | None = None
@@ -63,6 +87,10 @@ class Lifecycle(msgspec.Struct, array_like=True):
     severity: Status = "warning"
     signals: list[AlertSignal] = []
     causes: list[Cause] = []
+    joined: Joined | None = None
+    breach_at: Moment | None = None
+    resolved_at: Moment = 0.0
+    relapses: Tally = 0
 
     def check(self) -> None:
         """Raise ValueError if the explanation holds numbers that cannot be published."""
@@ -71,6 +99,8 @@ class Lifecycle(msgspec.Struct, array_like=True):
             numbers += (signal.expected, signal.lower, signal.upper, signal.observed or 0.0)
         if not are_finite(numbers):
             raise ValueError("an alert with numbers that are none")
+        if self.joined is not None and (self.status is None or self.joined.cause.contribution):
+            raise ValueError("an alert that joined an incident without being open, or with a term")
 
 
 class Transition(msgspec.Struct, frozen=True, gc=False):
@@ -88,6 +118,7 @@ def advance(  # noqa: C901, PLR0911  # each return is a transition with its reas
     *,
     healthy: bool | None,
     tuning: AlertTuning,
+    breach_at: float | None = None,
 ) -> Transition | None:
     """Move the lifecycle on by one bucket.
 
@@ -98,6 +129,7 @@ def advance(  # noqa: C901, PLR0911  # each return is a transition with its reas
         healthy: Whether the bucket held evidence of health; None where what is blamed was not
             measured, which is evidence of nothing.
         tuning: Thresholds and durations.
+        breach_at: When a forecast expects the breach, in seconds since the Unix epoch.
     """
     p = risk.probability
     # One measurement is counted once, however long it stands.
@@ -119,28 +151,47 @@ def advance(  # noqa: C901, PLR0911  # each return is a transition with its reas
             return None
         _explain(state, risk)
         state.kind = risk.kind or state.kind
+        state.relapses = state.relapses + 1 if end - state.resolved_at <= RELAPSE_SECONDS else 0
         return _tell(
             state,
             "critical" if state.urgent >= tuning.open_buckets else "warning",
             "opened",
             p,
             end,
+            breach_at,
         )
-    if state.healthy >= tuning.resolve_buckets:
+    # Damped as flapping routes are (RFC 2439): the more often it comes back, the longer the proof.
+    if state.healthy >= tuning.resolve_buckets << min(state.relapses, _MOST_DOUBLINGS):
         return _tell(state, "resolved", "recovered", p, end)
     if p < tuning.warning_risk:
         return None
-    turned = risk.kind is not None and risk.kind != state.kind
+    kind = _turned(state.kind, risk)
     _explain(state, risk)
     if state.status == "warning" and state.urgent >= tuning.open_buckets:
-        state.kind = risk.kind or state.kind
-        return _tell(state, "critical", "escalated", p, end)
+        state.kind = kind
+        return _tell(state, "critical", "escalated", p, end, breach_at)
     if end - state.told_at >= tuning.update_seconds and (
-        turned or abs(p - state.told_risk) >= _RISK_STEP
+        kind != state.kind or abs(p - state.told_risk) >= _RISK_STEP
     ):
-        state.kind = risk.kind or state.kind
-        return _tell(state, state.status, "updated", p, end)
+        state.kind = kind
+        return _tell(state, state.status, "updated", p, end, breach_at)
     return None
+
+
+def _turned(kind: Kind, risk: Risk) -> Kind:
+    """What an open alert is about now.
+
+    It stays what it was while that is still to be seen, so that the plan on the desk stays the
+    right one; but a broken supply explains too much demand, and what has come true a forecast.
+    """
+    loudest = risk.kind
+    if loudest is None or loudest == kind:
+        return kind
+    if all(signal.kind != kind for signal in risk.signals):
+        return loudest
+    if kind == "forecast" or (kind == "surge" and loudest in ("failure", "silence")):
+        return loudest
+    return kind
 
 
 def expire(state: Lifecycle, end: float) -> Transition | None:
@@ -168,12 +219,18 @@ def _explain(state: Lifecycle, risk: Risk) -> None:
 
 
 def _tell(
-    state: Lifecycle, status: Status, reason: TransitionReason, p: float, end: float
+    state: Lifecycle,
+    status: Status,
+    reason: TransitionReason,
+    p: float,
+    end: float,
+    breach_at: float | None = None,
 ) -> Transition:
     state.status = status
     if status != "resolved":
         state.severity = status
     state.told_at, state.told_risk = end, p
+    state.breach_at = breach_at
     return Transition(status, reason)
 
 
@@ -195,10 +252,11 @@ def document(
     started_at = instant(state.onset)
     updated_at = instant(state.told_at)
     resolved = transition.status == "resolved"
+    joined = state.joined
+    incident = incident_id(service, channel, state)
     alert = Alert(
-        alert_id=str(
-            uuid.uuid5(NAMESPACE, "\x1f".join((service, channel, started_at.isoformat())))
-        ),
+        alert_id=alert_id(service, channel, state),
+        incident_id=incident,
         sequence=state.sequence,
         status=transition.status,
         reason=transition.reason,
@@ -209,8 +267,9 @@ def document(
         started_at=started_at,
         updated_at=updated_at,
         ended_at=updated_at if resolved else None,
+        expected_breach_at=None if state.breach_at is None else instant(state.breach_at),
         signals=state.signals,
-        causes=state.causes,
+        causes=state.causes if joined is None else [*state.causes, joined.cause],
         exception=next(
             (_EXCEPTIONS[s.series] for s in state.signals if s.series in _EXCEPTIONS), None
         ),
@@ -221,15 +280,38 @@ def document(
             "service": service,
             "channel": channel,
             "severity": state.severity,
+            "incident_id": incident,
+            "incident_role": "primary" if joined is None else "joined",
         },
     )
     if resolved:
-        state.status = None
+        state.status = state.joined = None
+        state.resolved_at = state.told_at
         state.over = state.urgent = state.healthy = state.sequence = 0
         state.signals, state.causes = [], []
     else:
         state.sequence += 1
     return alert
+
+
+def alert_id(service: str, channel: str, state: Lifecycle) -> str:
+    """Return the id of the alert that a channel has now."""
+    return _id(NAMESPACE, service, channel, state.onset)
+
+
+def incident_id(service: str, channel: str, state: Lifecycle) -> str:
+    """Return the id of the incident that the alert of a channel is part of.
+
+    It is made of what the first alert's id is made of, the channel too: two alerts of one service
+    that begin together, and that nothing links, are two incidents.
+    """
+    if state.joined is not None:
+        return state.joined.incident_id
+    return _id(INCIDENTS, service, channel, state.onset)
+
+
+def _id(namespace: uuid.UUID, service: str, channel: str, onset: float) -> str:
+    return str(uuid.uuid5(namespace, "\x1f".join((service, channel, instant(onset).isoformat()))))
 
 
 def instant(seconds: float) -> datetime:

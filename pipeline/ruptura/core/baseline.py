@@ -47,7 +47,8 @@ class Baseline(Protocol):
             value: Events (count), numerator (ratio) or level in the series' scale (gauge).
             size: Denominator of a ratio; 1 otherwise.
             phase: Where in the week the bucket lies.
-            weight: In (0, 1]: how much to believe it; little during an anomaly, never nothing.
+            weight: Over 0, how much to believe it: 1 for what is normal, little during an anomaly
+                but never nothing, over 1 while a new level is becoming the normal one.
         """
 
     def dump(self) -> bytes:

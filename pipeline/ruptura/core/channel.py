@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -14,6 +14,7 @@ from ruptura.core.calendar import Phase
 from ruptura.core.effects import SeriesPoint
 from ruptura.core.event import MAX_MAGNITUDE, Measurement
 from ruptura.core.evidence import Scales
+from ruptura.core.outlook import CALM, Forecast, OutlookFactory, foremost, no_outlook
 from ruptura.core.series import TICKET_SERIES, UNKNOWN_GAUGE, UNKNOWN_RATIO, SeriesSpec
 from ruptura.core.signal import Signal, Watch, WatchState
 from ruptura.core.tuning import DetectionTuning, Index, Moment, WindowTuning
@@ -27,6 +28,14 @@ from ruptura.core.window import (
 )
 
 Points = list[SeriesPoint]
+
+_MEANS: Final = frozenset(
+    ("tickets.wait_seconds", "tickets.handle_seconds", "tickets.resolution_seconds")
+)
+_FEW_CONTACTS: Final = 10.0
+"""Within a quarter of an hour: a mean over fewer is told by one of them."""
+
+_WAITS: Final = frozenset(("tickets.wait_seconds", "answer_seconds", "queue_oldest_seconds"))
 
 _STANDS_SECONDS: Final = 3600.0
 """How long a series' last word stands while it is not measured."""
@@ -45,6 +54,11 @@ class ChannelState(msgspec.Struct, frozen=True, array_like=True):
     alert: Lifecycle
     seen: dict[str, Seen]
     said: dict[str, tuple[Signal, ...]]
+    outlook: dict[str, bytes] = {}
+
+
+def _no_least_wait(service: str, channel: str) -> float:  # noqa: ARG001 - as the field asks
+    return 0.0
 
 
 class Parts(msgspec.Struct, frozen=True):
@@ -55,15 +69,27 @@ class Parts(msgspec.Struct, frozen=True):
     scales: Scales
     baseline: BaselineFactory
     catalogue: Mapping[str, SeriesSpec]
+    outlook: OutlookFactory = no_outlook
+    least_wait: Callable[[str, str], float] = _no_least_wait
 
 
 class Closed(msgspec.Struct, gc=False):
-    """What closing a bucket of a channel found out."""
+    """What closing a bucket of a channel found out.
+
+    Attributes:
+        signals: What matters.
+        healthy: Whether there was evidence of health; None: of nothing.
+        warm: Whether any series can be judged.
+        evicted: Open tickets that had to be forgotten.
+        breach_probability, breach_seconds: As in `ChannelPoint`.
+    """
 
     signals: list[Signal]
     healthy: bool | None
     warm: bool
     evicted: int
+    breach_probability: float | None = None
+    breach_seconds: float | None = None
 
 
 class Channel:
@@ -82,6 +108,7 @@ class Channel:
 
     __slots__ = (
         "_kinds",
+        "_outlook",
         "_parts",
         "_said",
         "_watches",
@@ -109,6 +136,7 @@ class Channel:
         self.backlog = Backlog({})
         self._watches: dict[str, Watch] = {}
         self._said: dict[str, tuple[Signal, ...]] = {}
+        self._outlook = parts.outlook(service, name)
         self.alert = Lifecycle()
         self.seen: dict[str, Seen] = {}
 
@@ -164,8 +192,11 @@ class Channel:
         evicted = 0
         sane = True
         at = len(points)
+        handled = 0
+        sums = self.metrics.get(index, {})
         if self.has_tickets:
             bucket = self.tickets.pop(index, None) or new_ticket_bucket()
+            handled = bucket.handled
             evicted = self.backlog.settle(bucket, window.max_open_tickets)
             for series, value, size in ticket_values(bucket, self.backlog):
                 watch = self._watches.get(series)
@@ -179,11 +210,39 @@ class Channel:
         fresh = points[at:]
         warm = any(point.score is not None for point in fresh)
         healthy: bool | None = True
+        coming = self._look(fresh, sums, handled, phase)
         if self._said or self.alert.signals:
             measured = {point.series for point in fresh if point.observed is not None}
             signals.extend(self._carried(measured, start))
-            healthy = self._health(measured)
-        return Closed(signals, False if healthy and not sane else healthy, warm, evicted)
+            healthy = self._health(measured, coming)
+        closed = Closed(signals, False if healthy and not sane else healthy, warm, evicted)
+        if coming:
+            first = foremost(coming)
+            closed.breach_probability, closed.breach_seconds = first.probability, first.seconds
+            if first.probability >= CALM:
+                signals.append(first.signal(self.service, self.name, start))
+        return closed
+
+    def _look(
+        self,
+        fresh: Sequence[SeriesPoint],
+        sums: Mapping[str, MetricSum],
+        handled: int,
+        phase: Phase,
+    ) -> Sequence[Forecast]:
+        """Forecast from what the bucket measured, with the sizes that points do without."""
+        if self._outlook is None:
+            return ()
+        readings = {p.series: (p.observed, 0.0) for p in fresh if p.observed is not None}
+        for metric, total in sums.items():
+            if self._kinds[metric] == "ratio":
+                value = _metric_value(total, "ratio")
+                if value is not None:
+                    readings[metric] = value
+        mean = readings.get("tickets.handle_seconds")
+        if mean is not None:
+            readings["tickets.handle_seconds"] = mean[0], float(handled)
+        return self._outlook.look(readings, is_open=phase.open)
 
     def _close_metrics(
         self, index: int, start: float, phase: Phase, points: Points, signals: list[Signal]
@@ -210,7 +269,8 @@ class Channel:
                     points,
                     signals,
                 )
-            elif watch is not None:
+            # While other metrics come, no ratio or level only means: nothing was there to measure.
+            elif watch is not None and (watch.spec.family == "count" or not sums):
                 missed = watch.miss(start, phase, detection)
                 if missed is not None:
                     complete = False
@@ -231,11 +291,18 @@ class Channel:
     ) -> None:
         point, found = watch.observe(start, value, size, phase, self._parts.detection)
         points.append(point)
+        if found and watch.series in _MEANS and self._is_slack():
+            found = ()
         if found:
             signals.extend(found)
             self._said[watch.series] = found
         elif self._said:
             self._said.pop(watch.series, None)
+
+    def _is_slack(self) -> bool:
+        """Whether so few contacts came of late that their mean tells of each of them only."""
+        opened = self._watches.get("tickets.opened")
+        return opened is None or opened.recent < _FEW_CONTACTS
 
     def _carried(self, measured: set[str], start: float) -> list[Signal]:
         """Return what series said that were not measured now: it stands until they are."""
@@ -256,6 +323,9 @@ class Channel:
         return spec if spec is not None and spec.family != "ratio" else UNKNOWN_GAUGE
 
     def _watch(self, series: str, spec: SeriesSpec, start: float) -> Watch:
+        if series in _WAITS:
+            least = max(spec.least, self._parts.least_wait(self.service, self.name))
+            spec = msgspec.structs.replace(spec, least=least)
         watch = self._watches[series] = Watch(
             self.service,
             self.name,
@@ -267,8 +337,8 @@ class Channel:
         )
         return watch
 
-    def _health(self, measured: set[str]) -> bool | None:
-        """Whether the series that the alert blames are well; None if none was measured."""
+    def _health(self, measured: set[str], coming: Sequence[Forecast]) -> bool | None:
+        """Whether what the alert blames is well; None if none of it was measured or forecast."""
         blamed = {(signal.series, signal.direction) for signal in self.alert.signals}
         if not blamed:
             return True
@@ -277,6 +347,7 @@ class Channel:
             for series, direction in blamed
             if series in measured and series in self._watches
         ]
+        well += [f.probability < CALM for f in coming if (f.series, "above") in blamed]
         return all(well) if well else None
 
     def dump(self) -> ChannelState:
@@ -292,6 +363,7 @@ class Channel:
             self.alert,
             self.seen,
             self._said,
+            {} if self._outlook is None else self._outlook.dump(),
         )
 
     def load(self, state: ChannelState) -> None:
@@ -312,12 +384,25 @@ class Channel:
             if not found or not all(s.series == series and s.is_sound() for s in found):
                 raise ValueError(f"signals of {series!r} that are none")
         self._said = state.said
+        if self._outlook is not None:
+            self._outlook.load(state.outlook)
         for series, watch_state in state.watches.items():
             kind = self._kinds.get(series)
             if kind is None and series not in TICKET_SERIES:
                 raise ValueError(f"unknown series {series!r}")
             spec = TICKET_SERIES[series] if kind is None else self._spec(series, kind)
             self._watch(series, spec, watch_state.started).load(watch_state)
+
+    def learn_from(self, state: ChannelState) -> None:
+        """Take over what another channel has learned; ValueError if it could not have."""
+        self._kinds = dict(state.kinds)
+        for series, learned in state.watches.items():
+            kind = self._kinds.get(series)
+            if kind is None and series not in TICKET_SERIES:
+                raise ValueError(f"unknown series {series!r}")
+            spec = TICKET_SERIES[series] if kind is None else self._spec(series, kind)
+            watch = self._watch(series, spec, learned.started)
+            watch.load(msgspec.structs.replace(learned, since=None, quiet=0.0, missing=0.0))
 
 
 def _metric_value(total: MetricSum, kind: str) -> tuple[float, float] | None:

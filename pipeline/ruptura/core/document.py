@@ -42,7 +42,13 @@ class AlertSignal(msgspec.Struct, frozen=True, gc=False):
 class Cause(msgspec.Struct, frozen=True, gc=False):
     """A term of the risk: contributions add up, in log-odds, to the logit of the risk."""
 
-    code: Annotated[str, Meta(description="prior, or a family of signals with its series.")]
+    code: Annotated[
+        str,
+        Meta(
+            description="prior; a family of signals with its series; few_customers; sibling with "
+            "its channel and series; joined with the channel whose incident it is, which adds 0."
+        ),
+    ]
     contribution: Annotated[float, Meta(description="Natural log-odds.")]
     text: str
 
@@ -66,6 +72,13 @@ class Alert(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     alert_id: Annotated[
         str, Meta(description="UUIDv5 of service, channel and the start of the onset bucket.")
+    ]
+    incident_id: Annotated[
+        str,
+        Meta(
+            description="UUIDv5 of service, channel and onset of the incident's first alert; "
+            "alerts that evidence links to an open one share it."
+        ),
     ]
     sequence: Annotated[int, Meta(ge=0, description="0 for the first document of an alert.")]
     status: Status

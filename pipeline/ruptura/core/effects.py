@@ -45,6 +45,10 @@ class ChannelPoint(msgspec.Struct, frozen=True, gc=False):
         end: End of the bucket, in seconds since the Unix epoch.
         risk: Probability of a rupture, in [0, 1].
         state: The state of its alert; `warming_up` while no series can be judged.
+        breach_probability: That a service level objective is broken within the horizon, in [0, 1];
+            None where nothing is forecast.
+        breach_seconds: From the end of the bucket until a breach is as likely as not, 0 or more;
+            None beyond the horizon.
     """
 
     service: str
@@ -52,6 +56,8 @@ class ChannelPoint(msgspec.Struct, frozen=True, gc=False):
     end: float
     risk: float
     state: State
+    breach_probability: float | None = None
+    breach_seconds: float | None = None
 
 
 class Effects(msgspec.Struct, gc=False):

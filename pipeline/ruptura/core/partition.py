@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
-from ruptura.core import alert
-from ruptura.core.calendar import Calendar
-from ruptura.core.channel import Channel, Parts
+from ruptura.core import alert, incident
+from ruptura.core.calendar import Calendar, Phase
+from ruptura.core.channel import Channel, ChannelState, Closed, Parts
 from ruptura.core.document import Action
-from ruptura.core.effects import ChannelPoint, Effects, State
+from ruptura.core.effects import ChannelPoint, Effects, SeriesPoint, State
 from ruptura.core.event import TopicKind
 from ruptura.core.record import Tick
 from ruptura.core.risk import combine
@@ -36,24 +36,37 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         topics: Input topics by name.
         parts: Shared by all channels.
         alert: When risk becomes an alert.
-        calendar: The calendar of a service.
+        calendar: The calendar of a service's channel.
         plan: The contingency plan of a service.
         shape: Hash of the settings that shape the state; a snapshot of another is refused.
+        history: What channels had learned elsewhere, by service and channel, for those that
+            begin.
     """
 
     topics: Mapping[str, TopicKind]
     parts: Parts
     alert: AlertTuning
-    calendar: Callable[[str], Calendar]
+    calendar: Callable[[str, str], Calendar]
     plan: Callable[[str], Plan]
     shape: str
+    history: Mapping[tuple[str, str], ChannelState] = {}
+
+
+class _Judged(NamedTuple):
+    """A channel whose bucket is closed; its points are kept where it says anything."""
+
+    name: str
+    channel: Channel
+    closed: Closed
+    points: Sequence[SeriesPoint]
 
 
 class Service:
     """The live state of a service."""
 
     __slots__ = (
-        "calendar",
+        "_calendar",
+        "_calendars",
         "channels",
         "closed",
         "following",
@@ -64,16 +77,27 @@ class Service:
         "reflected",
     )
 
-    def __init__(self, name: str, calendar: Calendar, plan: Plan) -> None:
+    def __init__(self, name: str, config: Config) -> None:
         self.name = name
         self.key = name.encode()
-        self.calendar = calendar
-        self.plan = plan
+        self._calendar = config.calendar
+        self._calendars: dict[str, Calendar] = {}  # by channel
+        self.plan = config.plan(name)
         self.channels: dict[str, Channel] = {}
         self.following = _NEVER  # next bucket to close
         self.closed = _NEVER  # last bucket that was closed
         self.is_changed = False
         self.reflected: dict[str, int] = {}  # next offset by topic, as restored
+
+    def phase(self, channel: str, moment: float, phases: dict[int, Phase]) -> Phase:
+        """Return the phase of a channel at a moment; those that were found are in `phases`."""
+        calendar = self._calendars.get(channel)
+        if calendar is None:
+            calendar = self._calendars[channel] = self._calendar(self.name, channel)
+        phase = phases.get(id(calendar))
+        if phase is None:
+            phase = phases[id(calendar)] = calendar.phase(moment)
+        return phase
 
 
 class Partition:
@@ -121,11 +145,14 @@ class Partition:
         """Begin a channel, and its service if need be, with an event of a bucket."""
         service = self.services.get(name)
         if service is None:
-            service = Service(name, self.config.calendar(name), self.config.plan(name))
+            service = Service(name, self.config)
             service.following = index
             service.closed = max(self.closable - 1, _NEVER)
             self.services[name] = service
         begun = service.channels[channel] = Channel(service.name, channel, self.config.parts)
+        learned = self.config.history.get((name, channel))
+        if learned is not None:
+            begun.learn_from(learned)
         self.channels += 1
         return service, begun
 
@@ -157,51 +184,108 @@ class Partition:
         """Close a bucket of all channels; tell whether one of them is over."""
         start = index * self.bucket
         end = start + self.bucket
-        phase = service.calendar.phase(start + self.bucket / 2.0)
-        tuning = self.config.alert
+        phases: dict[int, Phase] = {}
         if not service.is_changed:
             self.mark(service)
         effects.buckets += 1
         over = False
+        judged: list[_Judged] = []
         # By name: who came first depends on the order of delivery between topics.
         for name, channel in sorted(service.channels.items()):
             if channel.last == _BEFORE and not channel.holds(index):
                 continue
-            state = channel.alert
             if channel.is_over(index, end):
                 over = True
-                gone = alert.expire(state, end)
-                if gone is not None:
-                    effects.alerts.append(
-                        alert.document(state, gone, service.name, name, service.plan)
-                    )
-                effects.gone.append((service.name, name))
-                renewed = channel.renewed()
-                if renewed is not None:
-                    service.channels[name] = renewed
-                else:
-                    del service.channels[name]
-                    self.channels -= 1
+                self._end(service, name, channel, end, effects)
                 continue
+            phase = service.phase(name, start + self.bucket / 2.0, phases)
+            at = len(effects.points)
             closed = channel.close(index, start, end, phase, effects.points)
+            if phase.muted:
+                closed.signals.clear()
             effects.evicted += closed.evicted
-            risk = combine(closed.signals, tuning.prior)
+            points = effects.points[at:] if closed.signals else []
+            judged.append(_Judged(name, channel, closed, points))
+            if _is_portion(effects):
+                yield
+        # Only now: what a channel means depends on what its siblings say in the same bucket.
+        yield from self._decide(service, judged, start, end, effects)
+        return over
+
+    def _decide(
+        self,
+        service: Service,
+        judged: Sequence[_Judged],
+        start: float,
+        end: float,
+        effects: Effects,
+    ) -> Generator[None, None, None]:
+        """Turn what the channels say into risks, and the risks into alerts."""
+        tuning = self.config.alert
+        said = {one.name: one.closed.signals for one in judged if one.closed.signals}
+        due: list[tuple[_Judged, alert.Transition]] = []
+        for one in judged:
+            name, state, closed = one.name, one.channel.alert, one.closed
+            siblings = incident.corroborate(name, said) if name in said else ()
+            risk = combine(closed.signals, tuning.prior, points=one.points, siblings=siblings)
+            ahead = closed.breach_seconds
             transition = alert.advance(
-                state, risk, start, end, healthy=closed.healthy, tuning=tuning
+                state,
+                risk,
+                start,
+                end,
+                healthy=closed.healthy,
+                tuning=tuning,
+                breach_at=None if ahead is None else end + ahead,
             )
             if transition is not None:
-                effects.alerts.append(
-                    alert.document(state, transition, service.name, name, service.plan)
-                )
+                due.append((one, transition))
             shown: State = (
                 state.status
                 if state.status in ("warning", "critical")
                 else ("normal" if closed.warm else "warming_up")
             )
-            effects.channels.append(ChannelPoint(service.name, name, end, risk.probability, shown))
-            if len(effects.points) + len(effects.channels) >= PORTION:
+            effects.channels.append(
+                ChannelPoint(
+                    service.name,
+                    name,
+                    end,
+                    risk.probability,
+                    shown,
+                    closed.breach_probability,
+                    ahead,
+                )
+            )
+            if _is_portion(effects):
                 yield
-        return over
+        opened = [one.name for one, transition in due if transition.reason == "opened"]
+        if opened:
+            incident.join(service.name, opened, {one.name: one.channel.alert for one in judged})
+        effects.alerts.extend(
+            alert.document(one.channel.alert, transition, service.name, one.name, service.plan)
+            for one, transition in due
+        )
+
+    def _end(
+        self, service: Service, name: str, channel: Channel, end: float, effects: Effects
+    ) -> None:
+        """End a channel that is taken to be gone; what came after it begins a new one."""
+        gone = alert.expire(channel.alert, end)
+        if gone is not None:
+            effects.alerts.append(
+                alert.document(channel.alert, gone, service.name, name, service.plan)
+            )
+        effects.gone.append((service.name, name))
+        renewed = channel.renewed()
+        if renewed is not None:
+            service.channels[name] = renewed
+        else:
+            del service.channels[name]
+            self.channels -= 1
+
+
+def _is_portion(effects: Effects) -> bool:
+    return len(effects.points) + len(effects.channels) >= PORTION
 
 
 def _skip_to_data(service: Service) -> None:

@@ -4,16 +4,42 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 
 import msgspec
 
-from ruptura.core.document import Cause, Kind
+from ruptura.core.document import Cause, Direction, Kind
+from ruptura.core.effects import SeriesPoint
 from ruptura.core.signal import Signal
 
 _MOST_EVIDENCE: Final = 40.0
 """Log-odds beyond which one family's evidence adds nothing that could change a decision."""
+
+_VOLUME: Final = frozenset(
+    {
+        "tickets.opened",
+        "tickets.customers",
+        "tickets.resolved",
+        "tickets.handed_over",
+        "tickets.reopened",
+        "requests",
+        "purchases",
+    }
+)
+"""Series that rise and fall with the number of contacts: in one direction they tell it once,
+whatever each of them would be blamed for by itself."""
+
+_REPEATED: Final = 0.25
+"""What evidence of contacts beyond that of distinct customers counts: one customer who repeats
+costs time, but is no rupture. A prior, not a measurement."""
+
+_LEAST_DAMPING: Final = 0.5
+"""Log-odds that are worth a term."""
+
+_KNOWN: Final = 0.5
+"""Customers over contacts, of what is expected, under which too few are named to judge by."""
 
 
 class Risk(msgspec.Struct, frozen=True, gc=False):
@@ -43,37 +69,98 @@ def evidence(probability: float) -> float:
     return min(-math.log(-math.e * probability * math.log(probability)), _MOST_EVIDENCE)
 
 
-def combine(signals: Sequence[Signal], prior: float) -> Risk:
+def combine(
+    signals: Sequence[Signal],
+    prior: float,
+    *,
+    points: Sequence[SeriesPoint] = (),
+    siblings: Sequence[Cause] = (),
+) -> Risk:
     """Combine the strongest signal of each family, as if the families were independent.
 
-    Signals of one family, or of one series, tell of the same thing: the strongest counts.
+    Signals of one family, of one series, or of the number of contacts in one direction tell of the
+    same thing: the strongest counts. A signal that is a probability of rupture by itself (a
+    forecast) adds what the others lack of it.
 
     Args:
         signals: Of one channel and bucket.
         prior: Probability of a rupture without any evidence, in (0, 1).
+        points: Of the same bucket, for what is only evidence together with a signal.
+        siblings: Terms that the other channels of the service add; nothing without a signal here.
     """
     if not signals:
         return _calm(prior)
     ranked = sorted(
         signals,
-        key=lambda s: (-s.weight * evidence(s.probability), s.series, s.kind, s.direction),
+        key=lambda signal: (-_strength(signal), signal.series, signal.kind, signal.direction),
     )
-    calm = _calm(prior)
-    causes = list(calm.causes)
-    total = causes[0].contribution
-    kind: Kind | None = None
+    causes = list(_calm(prior).causes)
+    loudest: tuple[float, Kind] | None = None
     kinds: set[Kind] = set()
-    series: set[str] = set()
+    told: set[str | Direction] = set()
+    ahead: tuple[float, Signal] | None = None
     for signal in ranked:
-        if signal.kind in kinds or signal.series in series:
+        if signal.log_odds is not None:
+            if ahead is None or signal.log_odds > ahead[0]:
+                ahead = signal.log_odds, signal
+            continue
+        volume = signal.direction if signal.series in _VOLUME else signal.series
+        if signal.kind in kinds or signal.series in told or volume in told:
             continue
         kinds.add(signal.kind)
-        series.add(signal.series)
-        kind = kind or signal.kind
-        term = signal.weight * evidence(signal.probability)
-        total += term
+        told |= {signal.series, volume}
+        term = _strength(signal)
         causes.append(Cause(f"{signal.kind}:{signal.series}", term, _sentence(signal)))
+        damping = _repetition(signal, ranked, points)
+        if damping is not None:
+            causes.append(damping)
+            term += damping.contribution
+        if loudest is None or term > loudest[0]:
+            loudest = term, signal.kind
+    causes.extend(siblings)
+    total = sum(cause.contribution for cause in causes)
+    if ahead is not None and ahead[0] > total:
+        # The same data speak in both, so they do not add up: the larger probability stands.
+        term, signal = ahead[0] - total, ahead[1]
+        total = ahead[0]
+        causes.append(Cause(f"{signal.kind}:{signal.series}", term, _sentence(signal)))
+        if loudest is None or term > loudest[0]:
+            loudest = term, signal.kind
+    kind = loudest[1] if loudest is not None else None
     return Risk(1.0 / (1.0 + math.exp(min(-total, 700.0))), causes, kind, ranked)
+
+
+def _strength(signal: Signal) -> float:
+    return signal.weight * evidence(signal.probability)
+
+
+def _repetition(
+    signal: Signal, ranked: Sequence[Signal], points: Sequence[SeriesPoint]
+) -> Cause | None:
+    """The term that damps a surge of contacts which is not one of distinct customers."""
+    if (signal.series, signal.direction) != ("tickets.opened", "above"):
+        return None
+    customers = next((point for point in points if point.series == "tickets.customers"), None)
+    expected = signal.point.expected
+    if customers is None or customers.expected is None or customers.score is None or not expected:
+        return None
+    if customers.expected < _KNOWN * expected:
+        return None
+    # Whatever else speaks for a surge loses nothing by contacts that repeat.
+    others = [s for s in ranked if s.kind == "surge" and s.series != signal.series]
+    distinct = max((_strength(s) for s in others if s.series == "tickets.customers"), default=0.0)
+    full = _strength(signal)
+    left = max(
+        distinct + _REPEATED * (full - distinct), max((_strength(s) for s in others), default=0.0)
+    )
+    if full - left < _LEAST_DAMPING:
+        return None
+    text = (
+        f"Few customers make many of these contacts: {customers.observed or 0:.3g} distinct "
+        f"customers in the last bucket, {customers.expected:.3g} expected, made "
+        f"{signal.point.observed or 0:.3g} contacts."
+    )
+    return Cause("few_customers", left - full, text)
 
 
 @lru_cache(maxsize=16)
@@ -87,10 +174,15 @@ def _calm(prior: float) -> Risk:
 
 
 def _sentence(signal: Signal) -> str:
+    if signal.text is not None:
+        return signal.text
     point = signal.point
-    observed = "nothing" if point.observed is None else f"{point.observed:.4g}"
+    observed = "nothing" if not point.observed else f"{point.observed:.3g}"
     expected = 0.0 if point.expected is None else point.expected
+    began = datetime.fromtimestamp(signal.since, UTC)
+    state = "silent" if signal.kind == "silence" else f"{signal.direction} normal"
     return (
-        f"{signal.series} is {signal.direction} normal: {observed} against {expected:.4g} expected "
-        f"in the last bucket; evidence added up over time has probability {signal.probability:.2g}."
+        f"{signal.series} is {state} since {began:%Y-%m-%d %H:%M} UTC: {observed} in the last "
+        f"bucket, {expected:.3g} expected; chance alone would show as much evidence with "
+        f"probability {signal.probability:.2g}."
     )

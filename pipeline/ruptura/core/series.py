@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -33,16 +33,34 @@ class SeriesSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         float, Meta(gt=0, le=1, description="How much its evidence counts in the risk.")
     ] = 1.0
     least: Annotated[
-        float, Meta(ge=0, description="Least deviation of a gauge that matters, in its unit.")
+        float,
+        Meta(
+            ge=0,
+            description="Least deviation that matters: of a gauge in its unit, of a count in "
+            "events (0: as the settings say).",
+        ),
+    ] = 0.0
+    least_relative: Annotated[
+        float,
+        Meta(ge=0, description="Least deviation that matters, relative, if over the settings'."),
     ] = 0.0
     unit: str = "1"
     definition: str = ""
     source: Annotated[str, Meta(description="Where the definition comes from.")] = ""
 
 
+DEMAND: Final = 0.6
+"""Demand that is higher, and harms nothing that is measured, is no rupture before it is so much
+higher, or so much lower; what it does to waits and queues speaks for itself, and earlier."""
+
 TICKET_SERIES: dict[str, SeriesSpec] = {
     "tickets.opened": SeriesSpec(
-        family="count", above="surge", below="failure", silence=True, definition="Tickets opened."
+        family="count",
+        above="surge",
+        below="failure",
+        silence=True,
+        least_relative=DEMAND,
+        definition="Tickets opened.",
     ),
     "tickets.resolved": SeriesSpec(
         family="count", below="failure", definition="Tickets resolved.", weight=0.5
@@ -63,23 +81,35 @@ TICKET_SERIES: dict[str, SeriesSpec] = {
         family="count", above="surge", definition="Contacts abandoned by the customer."
     ),
     "tickets.exceptions_product": SeriesSpec(
-        family="count", above="surge", definition="Distinct tickets with a product exception."
+        family="count",
+        above="surge",
+        least=3.0,
+        definition="Distinct tickets with a product exception.",
     ),
     "tickets.exceptions_service": SeriesSpec(
-        family="count", above="surge", definition="Distinct tickets with a service exception."
+        family="count",
+        above="surge",
+        least=3.0,
+        definition="Distinct tickets with a service exception.",
     ),
     "tickets.exceptions_policy": SeriesSpec(
-        family="count", above="surge", definition="Distinct tickets with a policy exception."
+        family="count",
+        above="surge",
+        least=3.0,
+        definition="Distinct tickets with a policy exception.",
     ),
     "tickets.customers": SeriesSpec(
-        family="count", above="surge", definition="Distinct customers who opened a ticket."
+        family="count",
+        above="surge",
+        least_relative=DEMAND,
+        definition="Distinct customers who opened a ticket.",
     ),
     "tickets.wait_seconds": SeriesSpec(
         family="gauge",
         scale="log",
         above="surge",
         unit="seconds",
-        least=10.0,
+        least=60.0,
         definition="Mean wait (ASA).",
     ),
     "tickets.handle_seconds": SeriesSpec(

@@ -10,11 +10,21 @@ import msgspec
 from ruptura.core import tails
 from ruptura.core.baseline import Baseline, Expectation
 from ruptura.core.calendar import Phase
+from ruptura.core.calibration import (
+    ABOVE,
+    BELOW,
+    REMEMBERED_SECONDS,
+    SCORE_ABOVE,
+    SCORE_BELOW,
+    Calibration,
+)
 from ruptura.core.document import Direction, Kind
 from ruptura.core.effects import SeriesPoint
 from ruptura.core.evidence import Evidence, Finding, Scales
+from ruptura.core.quiet import Quiet
 from ruptura.core.series import SeriesSpec
 from ruptura.core.tuning import Amount, DetectionTuning, Moment, Tally
+from ruptura.core.yardstick import Yardstick
 
 SUSPICION: Final = 0.01
 """Evidence below this tail probability starts a deviation, and learning grows cautious."""
@@ -24,8 +34,13 @@ RELIEF: Final = 0.05
 
 _LARGEST: Final = 1e60
 _LEAST_LEARNING: Final = 0.05
+_FAST_LEARNING: Final = 4.0
 _REBASELINE_AFTER: Final = 86_400.0
-"""A deviation that lasts longer is on its way to be the new normal, and learned as such."""
+"""A deviation that lasts longer is on its way to be the new normal, and learned so much faster
+than what is normal, until it is no deviation any more."""
+
+_FREAK_SECONDS: Final = 300.0
+"""A deviation that lasts no longer is a freak of chance."""
 
 
 class Signal(msgspec.Struct, frozen=True, gc=False):
@@ -39,6 +54,9 @@ class Signal(msgspec.Struct, frozen=True, gc=False):
         weight: How much the series counts, in (0, 1].
         since: Start of the bucket in which the deviation began, seconds since the Unix epoch.
         point: The latest bucket of the series.
+        log_odds: Logit of the probability of a rupture that the signal is by itself, prior
+            included; None where it is evidence.
+        text: What the risk says of it; None: the sentence that all evidence has.
     """
 
     series: str
@@ -48,11 +66,13 @@ class Signal(msgspec.Struct, frozen=True, gc=False):
     weight: float
     since: float
     point: SeriesPoint
+    log_odds: float | None = None
+    text: str | None = None
 
     def is_sound(self) -> bool:
         """Whether the numbers can be a signal's; they come back from snapshots."""
         point = self.point
-        numbers = [self.since, point.start]
+        numbers = [self.since, point.start, self.log_odds or 0.0]
         numbers += [number for number in msgspec.structs.astuple(point)[3:] if number is not None]
         return (
             0.0 < self.probability <= 1.0
@@ -67,6 +87,8 @@ class WatchState(msgspec.Struct, frozen=True, array_like=True):
     started: Moment
     since: Moment | None
     quiet: Amount
+    burst: Amount
+    gaps: Amount
     present: Amount
     buckets: Amount
     missing: Amount
@@ -92,6 +114,7 @@ class Watch:
         "_baseline",
         "_below",
         "_buckets",
+        "_calibration",
         "_evidence",
         "_is_metric",
         "_missing",
@@ -99,6 +122,7 @@ class Watch:
         "_quiet",
         "_since",
         "_started",
+        "_yardstick",
         "channel",
         "series",
         "service",
@@ -118,12 +142,16 @@ class Watch:
         self.service, self.channel, self.series = service, channel, series
         self.spec = spec
         self._baseline = baseline
+        self._yardstick = Yardstick(spec)
         self._evidence = Evidence(spec.family, scales)
+        self._calibration = Calibration(
+            max(REMEMBERED_SECONDS / scales.bucket_seconds, 30.0), scales.longest
+        )
         self._started = started
         self._is_metric = "." not in series
         self._above = self._below = 1.0
         self._since = math.nan
-        self._quiet = 0.0
+        self._quiet = Quiet()
         self._present = self._buckets = self._missing = 0.0
 
     def observe(
@@ -139,49 +167,73 @@ class Watch:
             tuning: What matters.
         """
         value = float(value)  # a count that came back from a snapshot must be written alike
-        spec = self.spec
-        family = spec.family
-        logarithmic = family == "gauge" and spec.scale == "log"
-        level = math.log(max(value, 0.0) + 1.0) if logarithmic else value
-        baseline = self._baseline
-        expected = baseline.expect_one(phase)
-        if phase.open and (family != "count" or self._is_metric):
+        spec, yardstick = self.spec, self._yardstick
+        level = yardstick.level(value)
+        expected = self._baseline.expect_one(phase)
+        if phase.commemorative:
+            expected = yardstick.on_trade(expected)
+        if phase.open and (spec.family != "count" or self._is_metric):
             self._present += 1.0
             self._buckets += 1.0
             self._missing = 0.0
         if start - self._started < tuning.warm_up_seconds:
-            if self._buckets > 1.0 or family == "count":
-                deviation = self._deviation(level, expected)
-                self._evidence.add(deviation, size, expected)
-                self._evidence.learn(1.0)
-            baseline.learn_one(level, size, phase, 1.0)
-            observed = value / size if family == "ratio" else value
+            if _teaches(phase):
+                self._warm_up(level, size, phase, expected)
+            observed = value / size if spec.family == "ratio" else value
             return SeriesPoint(self.service, self.channel, self.series, start, observed), ()
 
-        deviation = self._deviation(level, expected)
-        finding = self._evidence.add(deviation, size, expected)
+        if phase.muted:
+            return self._sit_out(start, value, size, phase, expected, tuning), ()
+        effect = yardstick.effect(size, expected, tuning)
+        finding = self._evidence.add(yardstick.deviation(level, expected), size, expected, effect)
+        self._evidence.settle(finding, SUSPICION)
         quiet = self._hush(value, expected) if spec.silence else 1.0
-        self._above, self._below = finding.above, min(finding.below, quiet)
+        above = self._calibration.corrected(ABOVE, finding.above)
+        below = self._calibration.corrected(BELOW, finding.below)
+        self._above, self._below = above, min(below, quiet)
         strongest = min(self._above, self._below)
-        point = self._point(start, value, level, size, expected, strongest, tuning)
+        point, rarity, is_high = self._point(start, value, size, expected, strongest, tuning)
+        self._mark(strongest, start)
+        if _teaches(phase):
+            weight = self._trust(strongest, start, hushed=quiet < SUSPICION)
+            singles = (rarity, 1.0) if is_high else (1.0, rarity)
+            self._learn_noise(start, (*singles, finding.above, finding.below), min(weight, 1.0))
+            self._baseline.learn_one(level, size, phase, weight)
+        if strongest >= tuning.signal_probability:
+            return point, ()
+        return point, self._speak(finding, above, below, quiet, expected, point, tuning)
+
+    def _warm_up(self, level: float, size: float, phase: Phase, expected: Expectation) -> None:
+        if self.spec.silence:
+            self._hush(level, expected)
+        if self._buckets > 1.0 or self.spec.family == "count":
+            self._evidence.add(self._yardstick.deviation(level, expected), size, expected)
+            self._evidence.learn(1.0, 1.0)
+        self._baseline.learn_one(level, size, phase, 1.0)
+
+    def _mark(self, strongest: float, start: float) -> None:
+        """Note when a deviation begins and when it has ended."""
         if math.isnan(self._since):
             if strongest < SUSPICION:
                 self._since = start
         elif strongest > RELIEF:
             self._since = math.nan
-        weight = 1.0
-        if strongest < SUSPICION:
-            weight = self._trust(strongest, start, hushed=quiet < SUSPICION)
+
+    def _learn_noise(
+        self, start: float, rarities: tuple[float, float, float, float], weight: float
+    ) -> None:
+        """Learn how much is usual, from a bucket just judged."""
+        # What does not last is noise, and all of it is learned; an event would hide the next one.
+        noisy = 1.0 if start - self._since < _FREAK_SECONDS else weight
+        self._calibration.learn(rarities, noisy)
         # Twice as wary: a dispersion learned from a rupture would hide the rest of it.
-        self._evidence.learn(weight * weight)
-        baseline.learn_one(level, size, phase, weight)
-        if strongest >= tuning.signal_probability:
-            return point, ()
-        return point, self._speak(finding, quiet, expected, point, tuning)
+        self._evidence.learn(weight * weight, noisy * noisy)
 
     def _speak(
         self,
         finding: Finding,
+        above: float,
+        below: float,
         quiet: float,
         expected: Expectation,
         point: SeriesPoint,
@@ -193,17 +245,22 @@ class Watch:
             signals.append(self._signal("silence", "below", quiet, point))
         if (
             self.spec.above is not None
-            and finding.above < tuning.signal_probability
-            and self._matters(finding.rise, finding.rise_relative, expected, tuning)
+            and above < tuning.signal_probability
+            and self._yardstick.matters(finding.rise, finding.rise_relative, expected, tuning)
         ):
-            signals.append(self._signal(self.spec.above, "above", finding.above, point))
+            signals.append(self._signal(self.spec.above, "above", above, point))
         if (
             self.spec.below is not None
-            and finding.below < tuning.signal_probability
-            and self._matters(finding.drop, finding.drop_relative, expected, tuning)
+            and below < tuning.signal_probability
+            and self._yardstick.matters(finding.drop, finding.drop_relative, expected, tuning)
         ):
-            signals.append(self._signal(self.spec.below, "below", finding.below, point))
+            signals.append(self._signal(self.spec.below, "below", below, point))
         return tuple(signals)
+
+    @property
+    def recent(self) -> float:
+        """What was seen within some minutes; of counts, in events."""
+        return self._evidence.recent
 
     def is_fine(self, direction: Direction) -> bool:
         """Whether the last bucket that held data said nothing against health on this side."""
@@ -218,6 +275,9 @@ class Watch:
         likely as (1 - q) ** n; q is never taken to be closer to 1 than the buckets seen allow.
         """
         if not phase.open:
+            return None
+        if phase.muted:
+            self._missing = 0.0
             return None
         if start - self._started < tuning.warm_up_seconds:
             self._buckets += 1.0
@@ -234,14 +294,15 @@ class Watch:
         if probability >= tuning.signal_probability:
             return None
         expected = self._baseline.expect_one(phase)
-        lower, upper = self._band(expected, 1.0, self._spread(expected, 1.0), tuning)
+        variance = self._variance(expected, 1.0)
+        lower, upper = self._yardstick.band(expected, 1.0, variance, tuning)
         point = SeriesPoint(
             self.service,
             self.channel,
             self.series,
             start,
             None,
-            self._natural(expected.mean),
+            self._yardstick.natural(expected.mean),
             lower,
             upper,
             probability,
@@ -249,45 +310,18 @@ class Watch:
         )
         return point, (self._signal("silence", "below", probability, point),)
 
-    def _deviation(self, level: float, expected: Expectation) -> float:
-        if self.spec.family == "gauge":
-            return (level - expected.mean) / expected.deviation
-        return level
-
     def _hush(self, value: float, expected: Expectation) -> float:
-        if value > 0.0:
-            self._quiet = 0.0
-            return 1.0
-        self._quiet += expected.low
-        doubt = expected.doubt * expected.doubt
-        return tails.nothing(
-            self._quiet, self._evidence.dispersion(longest=True) + doubt * self._quiet
-        )
+        dispersion = self._evidence.dispersion(expected.mean, longest=True)
+        return self._quiet.add(value, expected.low, dispersion, expected.doubt)
 
     def _trust(self, strongest: float, start: float, *, hushed: bool) -> float:
+        if strongest >= SUSPICION:
+            return 1.0
         caution = max(math.sqrt(math.sqrt(strongest / SUSPICION)), _LEAST_LEARNING)
         if hushed:
             return caution  # silence is never learned as a new level
         days = (start - self._since) / _REBASELINE_AFTER
-        return min(max(caution, days - 1.0), 1.0)
-
-    def _matters(
-        self, excess: float, relative: float, expected: Expectation, tuning: DetectionTuning
-    ) -> bool:
-        """Whether the deviation is large enough to care, beside being unlikely."""
-        relative = abs(relative)
-        if self.spec.family == "gauge":
-            shift = relative * expected.deviation
-            moved = expected.mean + math.copysign(shift, excess)
-            if abs(self._natural(moved) - self._natural(expected.mean)) < self.spec.least:
-                return False
-            if self.spec.scale == "log":
-                return shift >= math.log1p(tuning.minimum_relative_effect)
-            return shift >= tuning.minimum_level_effect * abs(expected.mean)
-        return (
-            abs(excess) >= tuning.minimum_count_effect
-            and relative >= tuning.minimum_relative_effect
-        )
+        return min(max(caution, (days - 1.0) * _FAST_LEARNING), _FAST_LEARNING)
 
     def _signal(
         self, kind: Kind, direction: Direction, probability: float, point: SeriesPoint
@@ -295,84 +329,60 @@ class Watch:
         since = point.start if math.isnan(self._since) else self._since
         return Signal(self.series, kind, direction, probability, self.spec.weight, since, point)
 
-    def _natural(self, level: float) -> float:
-        if self.spec.family == "gauge" and self.spec.scale == "log":
-            return max(math.exp(min(level, 300.0)) - 1.0, 0.0)
-        return level
-
-    def _spread(self, expected: Expectation, size: float) -> float:
-        """Variance of one bucket, dispersion and doubt included."""
-        dispersion = self._evidence.dispersion()
-        if self.spec.family == "gauge":
-            own = expected.deviation * expected.deviation
-            return dispersion * own + expected.doubt * expected.doubt
-        mean = expected.mean * size
-        own = mean * (1.0 - expected.mean) if self.spec.family == "ratio" else mean
-        doubt = expected.doubt * mean
-        return dispersion * max(own, 1e-9) + doubt * doubt
-
-    def _band(
-        self, expected: Expectation, size: float, variance: float, tuning: DetectionTuning
-    ) -> tuple[float, float]:
-        low, high = expected.low, expected.high
-        if self.spec.family == "gauge":
-            reach = tails.deviations(tuning.band_probability) * variance**0.5
-            return self._natural(low - reach), self._natural(high + reach)
-        lower, upper = tails.gamma_band(low * size, high * size, variance, tuning.band_probability)
-        if self.spec.family == "ratio":
-            return max(lower / size, 0.0), min(upper / size, 1.0)
-        return lower, upper
+    def _variance(self, expected: Expectation, size: float) -> float:
+        yardstick = self._yardstick
+        dispersion = self._evidence.dispersion(yardstick.trials(size, expected))
+        return yardstick.variance(expected, size, dispersion)
 
     def _point(
         self,
         start: float,
         value: float,
-        level: float,
         size: float,
         expected: Expectation,
         strongest: float,
         tuning: DetectionTuning,
-    ) -> SeriesPoint:
-        variance = self._spread(expected, size)
-        lower, upper = self._band(expected, size, variance, tuning)
-        observed, middle = value, expected.mean
-        score = 1.0  # the tails beyond the middle are all there is
-        if self.spec.family == "gauge":
-            middle = self._natural(middle)
-            beyond = max(level - expected.high, expected.low - level)
-            if beyond > 0.0:
-                score = min(1.0, 2.0 * tails.level_beyond(beyond / variance**0.5, expected.freedom))
-        else:
-            if self.spec.family == "ratio":
-                observed = value / size
-            score = min(1.0, 2.0 * self._rarity(value, size, expected, variance))
-        return SeriesPoint(
+    ) -> tuple[SeriesPoint, float, bool]:
+        """Return the point, the tail of its bucket uncorrected, and whether that is the upper."""
+        yardstick = self._yardstick
+        level = yardstick.level(value)
+        variance = self._variance(expected, size)
+        rarity = yardstick.rarity(level, size, expected, variance, self._evidence.freedom)
+        is_high = level > expected.high * size
+        score = self._calibration.corrected(SCORE_ABOVE if is_high else SCORE_BELOW, rarity)
+        lower, upper = yardstick.band(expected, size, variance, tuning)
+        point = SeriesPoint(
             self.service,
             self.channel,
             self.series,
             start,
-            observed,
-            middle,
+            value / size if self.spec.family == "ratio" else value,
+            yardstick.natural(expected.mean),
             lower,
             upper,
-            score,
+            min(1.0, 2.0 * score),  # the tails beyond the middle are all there is
             strongest,
         )
+        return point, rarity, is_high
 
-    def _rarity(self, value: float, size: float, expected: Expectation, variance: float) -> float:
-        """One-sided tail of a count or ratio; between the ends of the normal nothing is rare."""
-        low, high = expected.low * size, expected.high * size
-        if low <= value <= high:
-            return 1.0
-        if self.spec.family == "count":
-            dispersion = variance / max(expected.mean, 1e-9)
-            if value > high:
-                return tails.count_above(value, high, dispersion)
-            return tails.count_below(value, low, dispersion)
-        dispersion = variance / max(expected.mean * (1.0 - expected.mean) * size, 1e-9)
-        if value > high:
-            return tails.ratio_above(value, size, expected.high, dispersion)
-        return tails.ratio_below(value, size, expected.low, dispersion)
+    def _sit_out(
+        self,
+        start: float,
+        value: float,
+        size: float,
+        phase: Phase,
+        expected: Expectation,
+        tuning: DetectionTuning,
+    ) -> SeriesPoint:
+        """Take a bucket of a muted window: nothing adds up, or it would alert once that ends."""
+        level = self._yardstick.level(value)
+        calm = min(max(level, expected.low * size), expected.high * size)
+        self._evidence.add(self._yardstick.deviation(calm, expected), size, expected)
+        self._quiet.due, self._since = 0.0, math.nan
+        self._above = self._below = 0.0  # evidence neither of a rupture nor of health
+        if _teaches(phase):
+            self._baseline.learn_one(level, size, phase, 1.0)
+        return self._point(start, value, size, expected, 1.0, tuning)[0]
 
     def dump(self) -> WatchState:
         """Return the state."""
@@ -380,23 +390,33 @@ class Watch:
         return WatchState(
             self._started,
             None if math.isnan(self._since) else self._since,
-            self._quiet,
+            self._quiet.due,
+            self._quiet.burst,
+            self._quiet.gaps,
             self._present,
             self._buckets,
             self._missing,
             learned,
             skipped,
-            cells,
+            self._calibration.dump() + cells,
             self._baseline.dump(),
         )
 
     def load(self, state: WatchState) -> None:
         """Take a state back; ValueError if it is not of this kind of series."""
-        self._evidence.load(state.learned, state.skipped, state.cells)
+        head = Calibration.dumped_bytes()
+        self._calibration.load(state.cells[:head])
+        self._evidence.load(state.learned, state.skipped, state.cells[head:])
         self._baseline.load(state.baseline)
         if state.present > state.buckets:
             raise ValueError("more measurements than buckets")
-        self._started, self._quiet = state.started, state.quiet
+        self._started = state.started
+        self._quiet.load(state.quiet, state.burst, state.gaps)
         self._since = math.nan if state.since is None else state.since
         self._present, self._buckets = state.present, state.buckets
         self._missing = state.missing
+
+
+def _teaches(phase: Phase) -> bool:
+    """Whether a bucket may be learned; a day of trade is no ordinary day, and teaches nothing."""
+    return phase.learns and not phase.commemorative

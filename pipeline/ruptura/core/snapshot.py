@@ -15,7 +15,7 @@ from ruptura.core.partition import Partition, Service
 from ruptura.core.tuning import Index, Tally
 from ruptura.core.watermark import Source
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 _T = TypeVar("_T")
 
@@ -73,7 +73,7 @@ def load_service(partition: Partition, name: str, state: bytes) -> None:
     _check(decoded.version, decoded.shape, config.shape)
     if not decoded.channels:
         raise ValueError("a service without channels")
-    service = Service(name, config.calendar(name), config.plan(name))
+    service = Service(name, config)
     service.following, service.closed = decoded.following, decoded.closed
     for channel_name, channel_state in decoded.channels.items():
         channel = Channel(name, channel_name, config.parts)
@@ -89,6 +89,17 @@ def load_service(partition: Partition, name: str, state: bytes) -> None:
         partition.unmark(former)
     partition.channels += len(service.channels) - (len(former.channels) if former else 0)
     partition.services[name] = service
+
+
+def decode_service(state: bytes, shape: str) -> dict[str, ChannelState]:
+    """Return the states of a service's channels, by name.
+
+    Raises:
+        ValueError: the bytes are damaged, of another version, or shaped by other settings.
+    """
+    decoded = _decoded(_services, state)
+    _check(decoded.version, decoded.shape, shape)
+    return decoded.channels
 
 
 def dump_clock(partition: Partition) -> bytes:

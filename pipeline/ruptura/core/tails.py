@@ -67,7 +67,14 @@ def ratio_below(numerator: float, denominator: float, rate: float, dispersion: f
 
 
 def level_beyond(z: float, freedom: float) -> float:
-    """P(T >= |z|) of Student's t: tails as heavy as the little that was seen asks for."""
+    """P(T >= |z|) of Student's t in units of its own standard deviation.
+
+    Args:
+        z: Deviations from the mean.
+        freedom: Degrees of freedom; not over 2 the deviation is none, and is taken as the scale.
+    """
+    if freedom > 2.0:
+        z /= math.sqrt((freedom - 2.0) / freedom)
     return max(float(stdtr(freedom, -abs(z))), SMALLEST)
 
 

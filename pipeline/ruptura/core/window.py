@@ -106,6 +106,11 @@ class TicketBucket(msgspec.Struct, array_like=True):
         default_factory=lambda: [0.0] * 4
     )
 
+    @property
+    def handled(self) -> int:
+        """Contacts whose handle time was told."""
+        return self.samples[_HANDLE]
+
     def add(self, index: int, amount: float) -> None:
         """Add to a sum, so that it is the same in whatever order amounts come (Knuth's TwoSum)."""
         sums = self.sums

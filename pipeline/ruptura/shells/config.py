@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -122,6 +123,10 @@ def _entry(key: Key, *, settable: bool) -> str:
 
 def toml(value: object) -> str:
     """A value as TOML writes it; tables inline."""
+    if isinstance(value, msgspec.Struct):
+        return toml(msgspec.to_builtins(value, builtin_types=(datetime,)))
+    if isinstance(value, datetime):
+        return value.isoformat()
     if isinstance(value, Mapping):
         pairs = ", ".join(f"{_bare(str(name))} = {toml(item)}" for name, item in value.items())
         return f"{{ {pairs} }}" if pairs else "{}"

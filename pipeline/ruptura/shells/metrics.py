@@ -344,12 +344,30 @@ class Metrics(Collector):
             "1 for the state that the channel is in, 0 for the others.",
             labels=[*labels, "state"],
         )
+        probability = GaugeMetricFamily(
+            "ruptura_breach_probability",
+            "Probability that a service level objective is broken within the horizon, in [0, 1]; "
+            "absent where nothing is forecast.",
+            labels=labels,
+        )
+        expected = GaugeMetricFamily(
+            "ruptura_expected_breach_seconds",
+            "Time until a breach is as likely as not, 0 where it is there; absent beyond the "
+            "horizon.",
+            labels=labels,
+        )
         for channel, point in list(self._channels.items()):
             risk.add_metric(channel, point.risk)
+            if point.breach_probability is not None:
+                probability.add_metric(channel, point.breach_probability)
+            if point.breach_seconds is not None:
+                expected.add_metric(channel, point.breach_seconds)
             for name in _STATES:
                 state.add_metric((*channel, name), float(point.state == name))
         yield risk
         yield state
+        yield probability
+        yield expected
 
     def _series_gauges(self) -> Iterator[Metric]:
         points = [

@@ -37,7 +37,7 @@ _NUMBER = {"type": "number"}
 _BASE64 = {"contentEncoding": "base64"}
 
 _ANNOTATIONS: dict[str, dict[str, dict[str, str]]] = {
-    "alert": {"alert_id": {"format": "uuid"}},
+    "alert": {"alert_id": {"format": "uuid"}, "incident_id": {"format": "uuid"}},
     "dead-letter": {"key": _BASE64, "value": _BASE64},
 }
 

@@ -53,6 +53,7 @@ def alert(**changes: Any) -> Alert:
     signal = AlertSignal("tickets.opened", "above", 9, 3.2, 0.1, 14, 1e-6, ONSET)
     fields: dict[str, Any] = {
         "alert_id": "a",
+        "incident_id": "i",
         "sequence": 0,
         "status": "warning",
         "reason": "opened",
