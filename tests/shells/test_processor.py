@@ -50,9 +50,11 @@ class Scene:
             state_refused=None,
         )
         app = SimpleNamespace(topic=lambda *_, **__: self.topic, should_stop=False)
+        engine = SimpleNamespace(
+            steps=self._steps, forget=lambda _partition: (), position=lambda *_: None
+        )
         made: Any = Processor
-        self.subject = made(app, Settings(), SimpleNamespace(), metrics, Pulse(lambda: 0.0))
-        self.subject._engine = SimpleNamespace(steps=self._steps, forget=lambda _partition: ())
+        self.subject = made(app, Settings(), SimpleNamespace(), metrics, Pulse(lambda: 0.0), engine)
         self.answer(self._yes)
 
     def answer(self, is_member: Callable[[], Awaitable[bool]]) -> None:

@@ -20,8 +20,9 @@ import faust
 import structlog
 from faust.types import TP
 
-from ruptura.assembly import build_engine, build_routing, read_topics
+from ruptura.assembly import build_routing, read_topics
 from ruptura.core.effects import Effects
+from ruptura.core.engine import Engine
 from ruptura.core.record import Input, Tick
 from ruptura.routing import in_terms_of_topics
 from ruptura.settings import Settings
@@ -65,10 +66,17 @@ class Processor:
         table: Keeps the state.
         metrics: Gets the effects.
         pulse: Is told that the worker lives.
+        engine: Fresh.
     """
 
     def __init__(
-        self, app: faust.App, settings: Settings, table: StateTable, metrics: Metrics, pulse: Pulse
+        self,
+        app: faust.App,
+        settings: Settings,
+        table: StateTable,
+        metrics: Metrics,
+        pulse: Pulse,
+        engine: Engine,
     ) -> None:
         self._app = app
         self._settings = settings.worker
@@ -76,7 +84,7 @@ class Processor:
         self._table = table
         self._metrics = metrics
         self._pulse = pulse
-        self._engine = build_engine(settings)
+        self._engine = engine
         self._checkpoints = Checkpoints(self._engine)
         routing = build_routing(settings)
         self._repartition = (

@@ -21,6 +21,7 @@ from ruptura.core.record import Input, Tick
 from ruptura.core.summary import Summary
 from ruptura.routing import in_terms_of_topics
 from ruptura.settings import Settings
+from ruptura.shells.history import warm_engine, write_history
 from ruptura.shells.recording import (
     Envelope,
     RecordingError,
@@ -103,6 +104,8 @@ def replay(
     apply: Callable[[Effects], None],
     surveyed: Survey | None = None,
     progress: Callable[[int, float], None] = lambda _records, _now: None,
+    state_in: Path | None = None,
+    state_out: Path | None = None,
 ) -> Summary:
     """Drive a fresh engine with recordings, merged by time.
 
@@ -112,18 +115,22 @@ def replay(
         apply: Gets the effects of each step, in order.
         surveyed: What `survey` found, if it was called before.
         progress: Gets the records read so far and the recording's time, after each step.
+        state_in: What an earlier replay had learned, for channels that begin.
+        state_out: Where to write what was learned.
 
     Returns:
         The summary.
 
     Raises:
         RecordingError: a line is not a recorded record.
+        HistoryError: `state_in` cannot be used.
         OSError: a file cannot be read.
     """
     found = surveyed or survey(paths)
     if settings.topics.repartition:
         settings = _as_wide_as(found, settings)
-    engine, routing = build_engine(settings), build_routing(settings)
+    engine = build_engine(settings) if state_in is None else warm_engine(settings, state_in)
+    routing = build_routing(settings)
     partitions = found.partitions if routing is None else range(routing.partitions)
     ticking = [(source, p) for p in partitions for source in sources(settings)]
     summary = Summary()
@@ -157,6 +164,8 @@ def replay(
         inputs.extend(Tick(topic, partition, now) for topic, partition in ticking)
     step(inputs)
     progress(summary.records, now)
+    if state_out is not None:
+        write_history(engine, state_out)
     return summary
 
 

@@ -20,13 +20,14 @@ from aiohttp import web
 from faust.types import TP
 from prometheus_client import CollectorRegistry
 
-from ruptura.assembly import read_topics
+from ruptura.assembly import build_engine, read_topics
 from ruptura.core.record import Record
 from ruptura.settings import Settings
 from ruptura.shells import clients, logs, preflight
 from ruptura.shells.changelog import StateTable
 from ruptura.shells.faust_metrics import FaustCollector
 from ruptura.shells.health import DOUBT_SECONDS, LIMITS, Pulse
+from ruptura.shells.history import warm_engine
 from ruptura.shells.metrics import CONTENT_TYPE, Metrics
 from ruptura.shells.processor import RAW, Processor
 from ruptura.shells.transport import Batching, batching
@@ -108,12 +109,26 @@ class Worker:
         partitions: How many partitions the input topics have.
         web_port: Port of the web server.
         vitals: What it shows of itself.
+        state_in: What a replay had learned, if channels that begin shall know it.
+
+    Raises:
+        HistoryError: `state_in` cannot be used.
     """
 
-    def __init__(self, settings: Settings, partitions: int, web_port: int, vitals: Vitals) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        partitions: int,
+        web_port: int,
+        vitals: Vitals,
+        state_in: Path | None = None,
+    ) -> None:
         topics = msgspec.structs.replace(settings.topics, partitions=partitions)
         self._settings = settings = msgspec.structs.replace(settings, topics=topics)
         self._vitals = vitals
+        self._engine = (
+            build_engine(settings) if state_in is None else warm_engine(settings, state_in)
+        )
         self.app = _app(settings, partitions, web_port)
         vitals.registry.register(FaustCollector(self.app.monitor))
         self._table = cast(
@@ -149,7 +164,12 @@ class Worker:
         if self._made is None:
             vitals = self._vitals
             self._made = Processor(
-                self.app, self._settings, self._table, vitals.metrics, vitals.pulse
+                self.app,
+                self._settings,
+                self._table,
+                vitals.metrics,
+                vitals.pulse,
+                self._engine,
             )
         return self._made
 
@@ -243,8 +263,12 @@ def _credentials(settings: Settings) -> Any:
     return None if context is None else faust.SSLCredentials(context)
 
 
-def run_worker(settings: Settings) -> int:
+def run_worker(settings: Settings, state_in: Path | None = None) -> int:
     """Run until SIGTERM or SIGINT.
+
+    Args:
+        settings: Of the worker.
+        state_in: What a replay had learned, for channels that begin.
 
     Returns:
         The exit code: 0 after a clean stop, 1 where it could not start or had to end.
@@ -252,16 +276,19 @@ def run_worker(settings: Settings) -> int:
     Raises:
         SettingsError: the settings of the connection cannot be used.
         OSError: the data directory cannot be made.
+        HistoryError: `state_in` cannot be used.
     """
+    if state_in is not None:
+        warm_engine(settings, state_in)  # tried before anything is waited for
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)  # until Faust's own handlers are there
-    code = _run(settings)
+    code = _run(settings, state_in)
     if code == 0:
         _log.info("worker stopped")
     return code
 
 
-def _run(settings: Settings) -> int:
+def _run(settings: Settings, state_in: Path | None) -> int:
     Path(settings.worker.data_dir).mkdir(parents=True, exist_ok=True)
     vitals = Vitals(settings)
     try:
@@ -277,7 +304,8 @@ def _run(settings: Settings) -> int:
         _log.error("cannot start", cause=str(error))
         return 1
     _log.info("topics found", partitions=partitions)
-    return _execute(Worker(settings, partitions, port, vitals), settings.worker.stop_seconds)
+    worker = Worker(settings, partitions, port, vitals, state_in)
+    return _execute(worker, settings.worker.stop_seconds)
 
 
 async def _prepare(settings: Settings, port: int, vitals: Vitals) -> int:

@@ -1,0 +1,160 @@
+"""Commands of operations: worker, topics, demo, config, schemas."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ruptura.cli.base import (
+    FAILURE,
+    cli,
+    config_option,
+    fail,
+    plainly,
+    read_settings,
+    state_in_option,
+)
+from ruptura.settings import Settings, load_with_origins
+
+
+@cli.command()
+@config_option
+@state_in_option
+@plainly
+def worker(config: Path | None, state_in: Path | None) -> None:
+    """Consume events from Kafka, publish alerts, serve /metrics, /healthz and /readyz.
+
+    The topics must exist: `ruptura topics create` makes them. Ends cleanly on SIGTERM.
+    """
+    from ruptura.shells import logs
+    from ruptura.shells.worker import run_worker
+
+    settings = read_settings(config)
+    logs.configure(settings.worker.log_level, settings.worker.log_format)
+    sys.exit(run_worker(settings, state_in))
+
+
+@cli.group()
+def topics() -> None:
+    """Create the topics, or compare them with the settings."""
+
+
+@topics.command("create")
+@config_option
+@plainly
+def topics_create(config: Path | None) -> None:
+    """Create the topics that are absent; say what differs in the others."""
+    from ruptura.shells import topics as shell
+
+    _report(shell.create, shell.TopicsError, read_settings(config))
+
+
+@topics.command("check")
+@config_option
+@plainly
+def topics_check(config: Path | None) -> None:
+    """Say what differs from the settings; exit code 1 if anything does."""
+    from ruptura.shells import topics as shell
+
+    _report(shell.check, shell.TopicsError, read_settings(config))
+
+
+def _report(run: Callable[[Settings], Any], fault: type[Exception], settings: Settings) -> None:
+    try:
+        report = run(settings)
+    except fault as error:
+        fail(error, FAILURE)
+    for name in report.created:
+        click.echo(f"created   {name}")
+    differing = {difference.topic for difference in report.differences}
+    for name in report.existing:
+        if name not in differing:
+            click.echo(f"in order  {name}")
+    for difference in report.differences:
+        click.echo(f"differs   {difference}")
+    sys.exit(0 if report.ok else FAILURE)
+
+
+@cli.command()
+@plainly
+def demo() -> None:
+    """Show Ruptura at work on a bundled recording, with an embedded broker."""
+    from rich.console import Console
+
+    from ruptura.shells.demo.run import run_demo
+
+    sys.exit(run_demo(Console()))
+
+
+@cli.group()
+def config() -> None:
+    """Check and show the settings."""
+
+
+@config.command("check")
+@config_option
+@plainly
+def config_check(config: Path | None) -> None:
+    """Say in one line whether the settings hold; exit code 2 if not."""
+    from ruptura.shells.config import check
+
+    click.echo(check(config, os.environ))
+
+
+@config.command("show")
+@config_option
+@plainly
+def config_show(config: Path | None) -> None:
+    """Print all settings in force and where each comes from, secrets masked."""
+    from ruptura.shells.config import show
+
+    settings, origins = load_with_origins(config, os.environ)
+    click.echo(show(settings, origins), nl=False)
+
+
+@config.command("reference")
+def config_reference() -> None:
+    """Print every key with default, unit, range and meaning, as Markdown."""
+    from ruptura.shells.config import reference
+
+    click.echo(reference(), nl=False)
+
+
+@config.command("example")
+def config_example() -> None:
+    """Print a commented file with every key at its default."""
+    from ruptura.shells.config import example
+
+    click.echo(example(), nl=False)
+
+
+@cli.group()
+def schemas() -> None:
+    """The JSON Schemas of the documents."""
+
+
+@schemas.command("write")
+@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+def schemas_write(directory: Path) -> None:
+    """Generate the schemas from the types into DIRECTORY."""
+    from ruptura.shells.schemas import write
+
+    for path in write(directory):
+        click.echo(path)
+
+
+@schemas.command("check")
+@click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def schemas_check(directory: Path) -> None:
+    """Say which schemas in DIRECTORY differ from the types; exit code 1 if any does."""
+    from ruptura.shells.schemas import drift
+
+    lines = drift(directory)
+    for line in lines:
+        click.echo(line)
+    sys.exit(FAILURE if lines else 0)
