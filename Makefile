@@ -37,6 +37,10 @@ test: .venv/.installed-dev ## Install, then run the default test suite (nothing 
 integration: servers .venv/.installed-dev ## Run the suite with real servers (Kafka, Prometheus)
 	.venv/bin/pytest -m integration $(ARGS)
 
+.PHONY: quality
+quality: .venv/.installed-dev ## Measure how early and how quiet detection is, against minimum figures
+	.venv/bin/pytest -m quality --numprocesses auto $(ARGS)
+
 .PHONY: bench
 bench: build/rivals/.installed .venv/.installed-dev ## Measure the worker beside others on a real Kafka
 	.venv/bin/python -m tests.bench $(ARGS)

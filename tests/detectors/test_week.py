@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -73,3 +74,16 @@ def test_a_state_takes_no_more_room_when_it_comes_back() -> None:
     copy = Weekly(Grid(60.0))
     copy.load(working.dump())
     assert len(copy._cells) == len(working._cells)
+
+
+@given(lessons, phases, st.floats(0.1, 10.0))
+def test_a_level_that_moves_moves_all_rates(
+    steps: list[tuple[Phase, float, float]], phase: Phase, factor: float
+) -> None:
+    one, scaled, shifted = taught(steps), taught(steps), taught(steps)
+    scaled.scale(factor)
+    shifted.shift(factor)
+    rate = one.rate(phase, 3.0, 0.1)
+    assert scaled.rate(phase, 3.0 * factor, 0.1)[0] == pytest.approx(rate[0] * factor)
+    assert shifted.rate(phase, 3.0 + factor, 0.1)[0] == pytest.approx(rate[0] + factor)
+    assert scaled.rate(phase, 3.0 * factor, 0.1)[2:] == rate[2:]

@@ -25,6 +25,9 @@ _CLIP: Final = 6.0
 _BELIEF: Final = 0.1
 """Share of a visit for which an hour is believed to be like the others."""
 
+_DAYS_DIFFER: Final = 0.5
+"""How much one visit of an hour differs from the next, in deviations of single buckets."""
+
 _RELATIVE_FLOOR: Final = 0.005
 """A constant series still has a deviation: half a percent of its level."""
 
@@ -82,7 +85,7 @@ class RobustLevel:
             mean - apart,
             mean + apart,
             deviation,
-            deviation / math.sqrt(visits + 1.0),
+            _DAYS_DIFFER * deviation / math.sqrt(visits + 1.0),
             freedom,
         )
 
@@ -102,12 +105,25 @@ class RobustLevel:
             if spread > 0.0:
                 limit = _CLIP * spread * _DEVIATIONS_PER_MEAN_ABSOLUTE
                 residual = min(max(residual, -limit), limit)
-            self._offset.update(offset + weight * known * residual)
+            step = min(weight * known, 1.0 / self._offset.fading_factor)
+            self._offset.update(offset + step * residual)
             # While young, a plain mean; the first residuals come from a level not yet known.
-            step = weight * max(1.0, self._memory / (n + 1.0))
+            step = min(weight, 1.0) * max(1.0, self._memory / (n + 1.0))
             self._spread.update(spread + min(step, self._memory) * (abs(residual) - spread))
+        offset = self._offset.get()
+        # What the offset explains must not change the shape of the week as well.
+        value -= offset
+        weight = min(weight, 1.0)
         self._overall.update(value, weight)
         self._week.learn(phase, value, size, weight)
+        if abs(offset) > self._spread.get() > 0.0:
+            # The profile takes it over, so that hours not yet known are expected there too.
+            self._week.shift(offset)
+            overall = stats.Mean()
+            overall.update(self._overall.get() + offset, self._overall.n)
+            self._overall = overall
+            self._offset = stats.EWMean(self._offset.fading_factor)
+            self._offset.update(0.0)
 
     def dump(self) -> bytes:
         """Return the state."""

@@ -18,11 +18,17 @@ LEVEL_SECONDS: Final = 2 * 86_400.0
 _LEVEL_PRIOR: Final = 20.0
 """Events' worth of belief that the level is the profile's own."""
 
+_LEVEL_MOVED: Final = 1.25
+"""Level, or one over it, from which on it is the profile's."""
+
 _PROFILE_PRIOR: Final = 20.0
 """Events' worth of belief, at most a visit's, that an hour is like the others."""
 
 _DAYS_DIFFER: Final = 0.1
 """How much one visit of an hour differs from the next beside chance, relative to it."""
+
+_STEP: Final = 4.0
+"""Within three hours; beyond it the rate is taken to jump at some moment in between."""
 
 _SHAPE_DOUBT: Final = 0.02
 """What straight lines between hours miss of a day's shape, relative to it."""
@@ -60,9 +66,13 @@ class SeasonalCount:
         )
 
     def _rate(self, phase: Phase) -> tuple[float, float, float, float]:
+        return self._week.rate(phase, *self._prior())
+
+    def _prior(self) -> tuple[float, float]:
+        """The rate that is believed where nothing is known, and how much, in visits."""
         overall = self._overall.get()
         events = max(overall * self._week.visit, 1e-9)  # in a visit of an ordinary hour
-        return self._week.rate(phase, overall, min(_PROFILE_PRIOR / events, 1.0))
+        return overall, min(_PROFILE_PRIOR / events, 1.0)
 
     def expect_one(self, phase: Phase) -> Expectation:
         """Tell how many events a bucket at this phase should hold."""
@@ -75,6 +85,10 @@ class SeasonalCount:
         trust = min(1.0, visits / VISITS_TRUSTED[phase.day_type])
         low = mean if trust >= 1.0 else mean * trust
         high = mean if trust >= 1.0 else mean + (1.0 - trust) * max(pooled * level - mean, 0.0)
+        least, most = self._week.range(phase, *self._prior())
+        if most > _STEP * least:
+            # A desk opens or closes here, and straight lines between hours do not tell when.
+            low, high = min(low, least * level), max(high, most * level)
         if not phase.open:
             low = 0.0
         doubt = (
@@ -94,12 +108,26 @@ class SeasonalCount:
             self._due.update(value)
         else:
             # River's mean moves by fading * (x - mean): shortening the step is a lower weight.
-            step = weight * known
+            step = min(weight * known, self._memory)
             for mean, x in ((self._seen, value), (self._due, rate)):
                 now = mean.get()
                 mean.update(now + step * (x - now))
+        level = self._level()
+        # What the level explains must not change the shape of the week as well.
+        value /= level
+        weight = min(weight, 1.0)
         self._overall.update(value, weight)
         self._week.learn(phase, value, size, weight)
+        if not 1.0 / _LEVEL_MOVED < level < _LEVEL_MOVED:
+            self._rebase(level)
+
+    def _rebase(self, level: float) -> None:
+        """Let the profile take over the level, so that belief in the profile is not in the old."""
+        self._week.scale(level)
+        overall = stats.Mean()
+        overall.update(self._overall.get() * level, self._overall.n)
+        self._overall = overall
+        self._due.update(self._due.get() + self._memory * (self._seen.get() - self._due.get()))
 
     def dump(self) -> bytes:
         """Return the state."""

@@ -54,7 +54,7 @@ class SteadyRatio:
             step = weight * max(1.0, self._memory / (self._buckets + 1.0))
             for mean, x in ((self._hits, value), (self._trials, size)):
                 now = mean.get()
-                mean.update(now + step * (x - now))
+                mean.update(now + min(step, self._memory) * (x - now))
         self._buckets += weight
 
     def dump(self) -> bytes:

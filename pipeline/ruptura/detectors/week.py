@@ -111,6 +111,17 @@ class Weekly:
             exposure = keep * exposure + share * e
         return rate, pooled, known, exposure
 
+    def range(self, phase: Phase, overall: float, belief: float) -> tuple[float, float]:
+        """Return the least and the greatest rate of the four hours around a phase; as `rate`."""
+        grid = self._grid
+        if grid.phase is not phase:
+            grid.turn(phase)
+        rates = [
+            self._hour(hour % HOURS, overall, belief)[0]
+            for hour in (grid.left - 1, grid.left, grid.right, grid.right + 1)
+        ]
+        return min(rates), max(rates)
+
     def _hour(self, hour: int, overall: float, belief: float) -> tuple[float, float, float, float]:
         grid, cells = self._grid, self._cells
         visit = grid.visit
@@ -135,6 +146,20 @@ class Weekly:
         self._add(phase.day_type, grid.left, value, size, weight * (1.0 - share))
         if share:
             self._add(phase.day_type, grid.right, value, size, weight * share)
+
+    def scale(self, factor: float) -> None:
+        """Multiply all rates, at least 0: the level of the whole profile has moved."""
+        cells = self._cells
+        for at in range(0, len(cells), _SPAN):
+            for hour in range(at, at + HOURS):
+                cells[hour] *= factor
+
+    def shift(self, change: float) -> None:
+        """Add to all rates: the level of the whole profile has moved."""
+        cells = self._cells
+        for at in range(0, len(cells), _SPAN):
+            for hour in range(at, at + HOURS):
+                cells[hour] += change * cells[hour + HOURS]
 
     def _add(self, kind: int, hour: int, value: float, size: float, weight: float) -> None:
         grid, cells = self._grid, self._cells
