@@ -75,7 +75,7 @@ def test_the_summary_counts_every_record(whole: Path, recorded: list[Record]) ->
     assert summary.records == len(recorded)
     assert summary.rejected == {"malformed_json": 1}
     assert sum(summary.documents.values()) == sum(map(len, alerts.values()))
-    assert summary.alerts == {"surge": 1, "silence": 1}
+    assert summary.alerts == {"surge": 1, "failure": 1, "silence": 1}
 
 
 def test_a_survey_tells_what_there_is(whole: Path, recorded: list[Record]) -> None:

@@ -199,7 +199,7 @@ def test_what_others_wrote_to_the_changelog_is_no_state_either() -> None:
 def test_a_state_of_other_settings_leaves_the_past_alone(told: list[Record]) -> None:
     async def scenario() -> None:
         changelog = Changelog()
-        before = Owner(changelog, subject=engine(detection={"warm_up_seconds": 7200}))
+        before = Owner(changelog, subject=engine(window={"bucket_seconds": 120}))
         await before.start()
         feed(before.engine, told[:100])
         await before.save()

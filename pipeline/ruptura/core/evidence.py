@@ -40,6 +40,8 @@ _SURELY: Final = 1.64
 _FREAK: Final = 6.0
 """Deviations to which a single bucket is cut before it is added up."""
 
+_MOST_CUT: Final = 10.0
+
 _MATTERS_TWICE: Final = 2.0
 """Where the deviation is small, a bucket keeps so many times the least effect that matters:
 otherwise a series that hardly varies could never show one."""
@@ -160,6 +162,7 @@ class Evidence:
 
     __slots__ = (
         "_cells",
+        "_cut",
         "_deviation",
         "_family",
         "_learned",
@@ -175,6 +178,7 @@ class Evidence:
         self._scales = scales
         self._learned = 0.0
         self._skipped = 0
+        self._cut = 0.0  # buckets in a row that were cut, by their side
         self._single = Dispersion(
             scales.memory / STRIDE, believed=1.04 if family == "gauge" else 1.5
         )
@@ -233,6 +237,11 @@ class Evidence:
         reach = _FREAK * spread**0.5 + (0.0 if is_gauge else 3.0)
         if effect:
             reach = max(reach, _MATTERS_TWICE * effect)
+        # Freaks are single: what lies as far out once more keeps more of it.
+        side = 1.0 if observed > high + reach else -1.0 if observed < low - reach else 0.0
+        cut = self._cut if self._cut * side > 0.0 else 0.0
+        self._cut = max(min(cut + side, _MOST_CUT), -_MOST_CUT)
+        reach *= 1.0 + abs(cut)
         value = min(max(observed, low - reach), high + reach)
         self._deviation, self._own, self._trials = value - mean, own, trials
         young = self._learned
@@ -413,23 +422,25 @@ class Evidence:
 
     def dump(self) -> tuple[float, int, bytes]:
         """Return the state."""
-        return self._learned, self._skipped, self._single.dump() + self._cells.tobytes()
+        own = array("d", [self._cut]).tobytes()
+        return self._learned, self._skipped, self._single.dump() + own + self._cells.tobytes()
 
     def load(self, learned: float, skipped: int, cells: bytes) -> None:
         """Take the state back; ValueError if the bytes could not be of these scales."""
         head = Dispersion.dumped_bytes()
-        if len(cells) != head + 8 * len(self._cells):
+        if len(cells) != head + 8 + 8 * len(self._cells):
             raise ValueError("not the evidence of these scales")
-        found = array("d", cells[head:])
+        cut, found = array("d", cells[head : head + 8])[0], array("d", cells[head + 8 :])
         if (
             not are_finite(found)
+            or not -_MOST_CUT <= cut <= _MOST_CUT
             or min(found[_SPREAD::_CELLS]) < 0.0
             or min(found[_SIZE::_CELLS]) < 0.0
             or min(found[_INFLATION::_CELLS]) < 0.0
         ):
             raise ValueError("evidence with numbers that are none")
         self._single.load(cells[:head])
-        self._learned, self._skipped, self._cells = learned, skipped, found
+        self._learned, self._skipped, self._cells, self._cut = learned, skipped, found, cut
 
 
 def _is_vague(cells: array[float], at: int) -> bool:

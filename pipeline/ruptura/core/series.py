@@ -147,8 +147,8 @@ TICKET_SERIES: dict[str, SeriesSpec] = {
 """Series from ticket events. A metric's name has no dot, so the two cannot collide."""
 
 UNKNOWN_RATIO = SeriesSpec(
-    family="ratio", above="failure", below="failure", weight=0.5, definition="Unknown ratio."
+    family="ratio", above="failure", below="failure", weight=0.75, definition="Unknown ratio."
 )
 UNKNOWN_GAUGE = SeriesSpec(
-    family="gauge", above="failure", below="failure", weight=0.5, definition="Unknown level."
+    family="gauge", above="failure", below="failure", weight=0.75, definition="Unknown level."
 )
