@@ -123,6 +123,31 @@ def test_a_service_whose_records_lay_in_several_partitions_keeps_all_channels(
     assert history.dump([(SERVICE, state)]) == past
 
 
+def test_what_was_learned_does_not_make_the_order_of_topics_matter(past: bytes) -> None:
+    """Zero tickets are counted from the first ticket on, whenever it was delivered."""
+    start = LATER + 10 * HOUR
+    tickets = records(list(lives([start + 540.0, start + 545.0], 1)))
+    measured = records(
+        [
+            (at, metric(at, "errors_ratio", numerator=1, denominator=90))
+            for at in (start + 60.0 * n + 5.0 for n in range(90))
+        ],
+        topic=METRICS,
+    )
+    ends = [
+        *ticks(start + HOUR, start + 2 * HOUR),
+        *ticks(start + HOUR, start + 2 * HOUR, topic=METRICS),
+    ]
+    early = build_engine(SETTINGS, past)
+    late = build_engine(SETTINGS, past)
+    one = judged(early, [*tickets, *measured, *ends])
+    other = judged(late, [*merged(tickets, measured), *ends])
+    assert sorted(one.points, key=repr) == sorted(other.points, key=repr)
+    opened = [p for p in one.points if p.series == "tickets.opened"]
+    assert opened
+    assert min(p.start for p in opened) == start + 540.0
+
+
 def test_a_history_of_other_settings_is_refused(past: bytes) -> None:
     other = msgspec.convert({"window": {"bucket_seconds": 300}}, Settings)
     with pytest.raises(ValueError, match="shaped by other settings"):

@@ -254,3 +254,33 @@ class TestRestored:
             for bad in (state[:-1], state[:3], state + b"x", state + b"four"):
                 with pytest.raises(ValueError, match=r"not the state|none"):
                     outlook(EVERYTHING).load({name: bad})
+
+
+class TestHoursWithoutContacts:
+    def test_a_queue_that_stands_still_before_idle_agents_is_forecast_without_end(self) -> None:
+        subject = outlook(Objectives(backlog_contacts=50.0))
+        busy: Readings = {
+            "tickets.opened": (60.0, 1.0),
+            "tickets.resolved": (60.0, 1.0),
+            "tickets.handle_seconds": (60.0, 1.0),
+            "agents_available": (100.0, 1.0),
+            "queue_contacts": (1.0, 1.0),
+        }
+        for minute in range(1_500):
+            idle = {**busy, "tickets.opened": (0.0, 1.0), "tickets.resolved": (0.0, 1.0)}
+            for forecast in subject.look(busy if minute < 60 else idle, is_open=True):
+                assert 0.0 <= forecast.probability <= 1.0
+
+    def test_a_bad_evening_is_no_breach_the_next_morning(self) -> None:
+        subject = outlook(Objectives(abandonment_ratio=0.05))
+        lost: Readings = {"tickets.opened": (10.0, 1.0), "abandonment_ratio": (3.0, 10.0)}
+        well: Readings = {"tickets.opened": (10.0, 1.0), "abandonment_ratio": (0.0, 10.0)}
+        for _ in range(60):
+            evening = subject.look(lost, is_open=True)
+        assert max(forecast.probability for forecast in evening) == 1.0
+        for _ in range(14 * 60):
+            assert not subject.look({}, is_open=False)
+        for _ in range(30):
+            for forecast in subject.look(well, is_open=True):
+                assert forecast.probability < 0.5
+                assert forecast.seconds is None

@@ -167,7 +167,6 @@ def admit(  # noqa: C901, PLR0912, PLR0915 - every record passes here: calls cos
                 tickets = channel.tickets.get(index)
                 if tickets is None:
                     tickets = channel.tickets[index] = new_ticket_bucket()
-                    channel.has_tickets = True
                 places[name] = service, channel, seen, tickets, None
             add_ticket(tickets, event, occurred_at)
         elif channel.accepts_metric(event):

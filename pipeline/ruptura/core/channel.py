@@ -160,7 +160,6 @@ class Channel:
             return None
         channel = Channel(self.service, self.name, self._parts)
         channel.tickets, channel.metrics = self.tickets, self.metrics
-        channel.has_tickets = bool(self.tickets)
         coming = {metric for bucket in self.metrics.values() for metric in bucket}
         channel._kinds = {m: kind for m, kind in self._kinds.items() if m in coming}
         channel.seen = self.seen
@@ -194,6 +193,8 @@ class Channel:
         at = len(points)
         handled = 0
         sums = self.metrics.get(index, {})
+        # Not before: when they came depends on the order of delivery.
+        self.has_tickets = self.has_tickets or index in self.tickets
         if self.has_tickets:
             bucket = self.tickets.pop(index, None) or new_ticket_bucket()
             handled = bucket.handled
@@ -375,6 +376,8 @@ class Channel:
         sums = [total for bucket in state.metrics.values() for total in bucket.values()]
         if not all(total.samples > 0 for total in sums):
             raise ValueError("a metric without samples")
+        if not all(state.kinds.keys() >= bucket.keys() for bucket in state.metrics.values()):
+            raise ValueError("a metric of no kind")
         if state.last is None and self.pending() is None:
             raise ValueError("a channel that holds nothing")
         state.alert.check()
@@ -402,7 +405,8 @@ class Channel:
                 raise ValueError(f"unknown series {series!r}")
             spec = TICKET_SERIES[series] if kind is None else self._spec(series, kind)
             watch = self._watch(series, spec, learned.started)
-            watch.load(msgspec.structs.replace(learned, since=None, quiet=0.0, missing=0.0))
+            watch.load(learned)
+            watch.begin_anew()
 
 
 def _metric_value(total: MetricSum, kind: str) -> tuple[float, float] | None:

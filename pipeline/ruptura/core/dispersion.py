@@ -118,7 +118,7 @@ class Dispersion:
         else:
             squared = min(deviation * deviation / own, _OUTLIER * usual)
         # A squared residual varies by twice its square, and that of a rare event by more.
-        middle = numbers[_X] / numbers[_WEIGHT] if numbers[_X] > 0.0 else trials
+        middle = numbers[_X] / numbers[_WEIGHT] if numbers[_X] and numbers[_WEIGHT] else trials
         share = 2.0 / (1.0 + trials / max(middle, trials / _FARTHEST_X)) if trials > 0.0 else 1.0
         believed = weight * share * share * own / (own + 0.5)
         keep = 1.0 - (1.0 - self._keep) * weight

@@ -329,10 +329,10 @@ class Evidence:
         """
         if finding.above < suspicion and self._is_over(above=True):
             finding.above = 1.0
-            self._forget()
+            self.forget()
         if finding.below < suspicion and self._is_over(above=False):
             finding.below = 1.0
-            self._forget()
+            self.forget()
 
     def _is_over(self, *, above: bool) -> bool:
         """Whether a shorter scale, with those below it, speaks against what a longer one remembers.
@@ -362,8 +362,9 @@ class Evidence:
                 return True
         return False
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
         """Take the sums to be what was expected."""
+        self._cut = 0.0
         cells = self._cells
         for at in range(0, len(cells), _CELLS):
             cells[at] = min(max(cells[at], cells[at + _LOW]), cells[at + _HIGH])
@@ -434,6 +435,7 @@ class Evidence:
         if (
             not are_finite(found)
             or not -_MOST_CUT <= cut <= _MOST_CUT
+            or (self._family != "gauge" and min(found) < 0.0)
             or min(found[_SPREAD::_CELLS]) < 0.0
             or min(found[_SIZE::_CELLS]) < 0.0
             or min(found[_INFLATION::_CELLS]) < 0.0

@@ -89,6 +89,10 @@ class Service:
         self.is_changed = False
         self.reflected: dict[str, int] = {}  # next offset by topic, as restored
 
+    def forget(self, channel: str) -> None:
+        """Let go of what is known of a channel that is gone."""
+        self._calendars.pop(channel, None)
+
     def phase(self, channel: str, moment: float, phases: dict[int, Phase]) -> Phase:
         """Return the phase of a channel at a moment; those that were found are in `phases`."""
         calendar = self._calendars.get(channel)
@@ -276,6 +280,7 @@ class Partition:
                 alert.document(channel.alert, gone, service.name, name, service.plan)
             )
         effects.gone.append((service.name, name))
+        service.forget(name)
         renewed = channel.renewed()
         if renewed is not None:
             service.channels[name] = renewed

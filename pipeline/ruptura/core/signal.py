@@ -33,6 +33,7 @@ RELIEF: Final = 0.05
 """Evidence above this tail probability ends a deviation."""
 
 _LARGEST: Final = 1e60
+_LATEST: Final = 2.3e11  # seconds since the epoch, as `Moment`
 _LEAST_LEARNING: Final = 0.05
 _FAST_LEARNING: Final = 4.0
 _REBASELINE_AFTER: Final = 86_400.0
@@ -72,7 +73,9 @@ class Signal(msgspec.Struct, frozen=True, gc=False):
     def is_sound(self) -> bool:
         """Whether the numbers can be a signal's; they come back from snapshots."""
         point = self.point
-        numbers = [self.since, point.start, self.log_odds or 0.0]
+        if not (0.0 <= self.since <= _LATEST and 0.0 <= point.start <= _LATEST):
+            return False
+        numbers = [self.log_odds or 0.0]
         numbers += [number for number in msgspec.structs.astuple(point)[3:] if number is not None]
         return (
             0.0 < self.probability <= 1.0
@@ -261,6 +264,12 @@ class Watch:
     def recent(self) -> float:
         """What was seen within some minutes; of counts, in events."""
         return self._evidence.recent
+
+    def begin_anew(self) -> None:
+        """Keep what is normal, and forget what went on."""
+        self._evidence.forget()
+        self._since = math.nan
+        self._quiet.due = self._missing = 0.0
 
     def is_fine(self, direction: Direction) -> bool:
         """Whether the last bucket that held data said nothing against health on this side."""

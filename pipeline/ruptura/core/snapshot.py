@@ -15,6 +15,9 @@ from ruptura.core.partition import Partition, Service
 from ruptura.core.tuning import Index, Tally
 from ruptura.core.watermark import Source
 
+_LONGEST_SILENCE: Final = 31_536_000.0
+"""Seconds: the most after which a channel may be taken as gone, whatever it is now."""
+
 VERSION: Final = 2
 
 _T = TypeVar("_T")
@@ -79,7 +82,7 @@ def load_service(partition: Partition, name: str, state: bytes) -> None:
         channel = Channel(name, channel_name, config.parts)
         channel.load(channel_state)
         silent = decoded.following * partition.bucket - channel.last
-        longest = config.parts.window.expire_seconds + partition.bucket
+        longest = _LONGEST_SILENCE + partition.bucket
         if not math.isinf(silent) and not 0.0 <= silent <= longest:
             raise ValueError("a channel out of its time")
         service.channels[channel_name] = channel

@@ -122,7 +122,10 @@ class WindowMean:
             self._trend.learn(amount / size, 1.0 / size)
 
     def skip(self) -> None:
-        """Let a bucket pass in which nothing was measured."""
+        """Let a bucket pass in which nothing was measured; what is past is no breach now."""
+        cells = self._cells
+        cells[0] *= self._keep
+        cells[1] *= self._keep
         self._trend.skip()
 
     def by_trend(self) -> Judged:
@@ -133,7 +136,7 @@ class WindowMean:
         mean, doubt = trend.forecast(len(times) // 2)
         mean = min(max(mean, 0.0), 1.0) if self._is_share else max(mean, 0.0)
         # The mean of the buckets to come is known no better than their noise allows.
-        buckets = max(math.log(self._ahead.horizon_keep) / math.log(self._keep), 1.0)
+        buckets = max(math.log(max(self._ahead.horizon_keep, 1e-300)) / math.log(self._keep), 1.0)
         deviation = _MEAN_ERROR * math.sqrt(doubt + trend.noise / buckets)
         needed = self._needed(now)
         probability = 1.0 if now > self.limit else normal((mean - needed) / max(deviation, 1e-12))
@@ -230,6 +233,11 @@ class WindowMean:
         self._cells = cells
 
 
+def _as_kept(value: float) -> float:
+    """Return a value as it comes back from a state: in single precision."""
+    return array("f", (value,))[0]
+
+
 class Worst:
     """A level that no bucket should show: a backlog, or the longest wait.
 
@@ -265,12 +273,12 @@ class Worst:
     def follow(self, value: float) -> None:
         """Take in the measurement of a bucket."""
         self._trend.learn(value, 1.0)
-        self._last = value
+        self._last = _as_kept(value)
 
     def skip(self) -> None:
         """Let a bucket pass in which nothing was measured."""
         self._trend.skip()
-        self._last = min(self._last, self.limit)  # what is past is no breach now
+        self._last = min(self._last, _as_kept(self.limit))  # what is past is no breach now
 
     def by_trend(self) -> Judged:
         """Judge by where the measurements go."""

@@ -61,7 +61,7 @@ class ChannelOutlook:
         if within is not None and ratio is not None:
             self._means["answer"] = WindowMean(1.0 - ratio, ahead, is_share=True)
             # Waits taken as exponential keep the objective up to this mean.
-            most = within / -math.log(1.0 - ratio)
+            most = within / max(-math.log1p(-ratio), 1e-9)
             self._waits = WindowMean(most, ahead, is_share=False)
         shares: tuple[tuple[Objective, float | None], ...] = (
             ("abandonment", objectives.abandonment_ratio),

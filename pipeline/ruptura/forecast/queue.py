@@ -158,7 +158,7 @@ class Queue:
         cells[_WAITING_AGE] = min(cells[_WAITING_AGE] + self._bucket, _MOST)
 
     def _usual(self, usual: float, value: float) -> float:
-        return usual + (value - usual) * self._bucket / _USUAL_SECONDS if usual else value
+        return usual + (value - usual) * min(self._bucket / _USUAL_SECONDS, 1.0) if usual else value
 
     def _learn_handling(self, readings: Readings, arrived: float | None) -> None:
         cells = self._cells
@@ -270,6 +270,7 @@ class Queue:
                 x += (rate - out) * idle_gain
                 doubt = doubt * idle_fade + math.sqrt(drift) * idle_gain
                 variance = variance * kept_idle + (noisy + out) * idle_spread
+            x = max(x, 0.0)  # a step longer than a contact lasts would overshoot
             mean.append(x)
             wander.append(variance)
             doubts.append(doubt)

@@ -202,7 +202,10 @@ class Trend:
         p22 *= noise
         ahead = self._ahead
         return [
-            (level + reach * slope, p11 + reach * (p12 + reach * p22) + drift * drifts)
+            (
+                level + reach * slope,
+                max(p11 + reach * (p12 + reach * p22), 0.0) + drift * drifts,
+            )
             for reach, drifts in zip(ahead.slopes, ahead.drifts, strict=True)
         ]
 
@@ -227,4 +230,7 @@ class Trend:
             or (cells[_SEEN] > 0.0 and min(cells[_NOISE], cells[_UNIT]) <= 0.0)
         ):
             raise ValueError("a trend with numbers that are none")
+        level, both, slope = cells[_LEVEL_DOUBT:_NOISE]
+        if both * both > level * slope * 1.001 + 1e-6:
+            raise ValueError("a trend with doubts that are none")
         self._cells = cells
