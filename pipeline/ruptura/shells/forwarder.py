@@ -146,7 +146,7 @@ class Forwarder:
         return None
 
     async def _round(self, producer: AIOKafkaProducer) -> None:
-        """Send some of what waits, and acknowledge it when all of it is there."""
+        """Send some of what waits, and say so when all of it is there."""
         loads: dict[TP, list[Record]] = {}
         shipments: list[Shipment] = []
         records = 0

@@ -213,7 +213,7 @@ class Processor:
         try:
             if self._repartition is not None:
                 await self._repartition.run()
-        except Exception as error:  # noqa: BLE001 - what is not forwarded must not be acknowledged
+        except Exception as error:  # noqa: BLE001 - what is not forwarded must not be committed
             await self.fail(error)
 
     async def _pause(self) -> None:
