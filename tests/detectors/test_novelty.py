@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from river.checks import common
 
-from ruptura.detectors.novelty import THRESHOLD, WARM_UP, Novelty
+from ruptura.detectors.novelty import THRESHOLD, WARM_UP, Novelty, blend
 from ruptura.detectors.novelty_record import KEPT, Record
+from ruptura.detectors.novelty_views import Departure, Shift
 
 MONDAY = 1_456_704_000.0
 STEP_SECONDS = 300.0
@@ -235,13 +236,23 @@ def test_a_clone_knows_nothing_and_keeps_the_names_of_the_keys() -> None:
     assert copy.deepcopy(subject).score_one({"Time": 501.0, "Amount": 1e9}) > 0.0
 
 
-def test_a_record_tells_how_far_beyond_the_largest_in_units_of_the_tail() -> None:
-    record = Record()
-    for n in range(1, KEPT + 1):
-        record.learn(float(n))
-    tail = sum(math.log(n) for n in range(1, KEPT + 1)) / KEPT
+def test_a_record_tells_how_far_a_rise_is_beyond_the_largest() -> None:
+    record = Record(kept=4)
+    for rise in (1.0, 2.0, 4.0, 8.0, 0.5):
+        record.learn(rise)
     assert record.excess(1.0) == 0.0
-    assert record.excess(20.0) == pytest.approx(math.log(20.0) / (tail + 0.5), rel=1e-5)
+    assert record.excess(4.0) == pytest.approx((math.log(4.0) + math.log(2.0)) / 4.0)
+    assert record.excess(16.0) == pytest.approx(math.log(16.0 * 8.0 * 4.0 * 2.0) / 4.0)
+
+
+def test_a_record_of_few_rises_counts_those_that_never_came_as_none() -> None:
+    record = Record(kept=4)
+    unheard = record.excess(1.0)
+    assert unheard > 1.0
+    record.learn(1.0)
+    assert record.excess(0.25) == 0.0
+    assert record.excess(0.5) == pytest.approx(math.log(2.0))
+    assert record.excess(1e9) == unheard
 
 
 def test_a_record_forgets_what_is_long_ago() -> None:
@@ -251,5 +262,58 @@ def test_a_record_forgets_what_is_long_ago() -> None:
     before = record.excess(200.0)
     for _ in range(40_000):
         record.fade()
-    assert record.excess(100.0) == pytest.approx(2.5 / 0.5, rel=1e-3)
-    assert record.excess(200.0) > before
+    assert record.excess(100.0) == pytest.approx(2.5, rel=1e-3)
+    assert record.excess(200.0) == pytest.approx(before + 2.5, rel=1e-3)
+
+
+def departures(hourly: Sequence[float]) -> list[tuple[float, ...]]:
+    view = Departure()
+    told = []
+    for hour, value in enumerate(hourly):
+        told.append(view.look(MONDAY + hour * 3600.0, value))
+        view.learn(MONDAY + hour * 3600.0, value)
+    return told
+
+
+def test_a_value_that_the_hour_of_the_week_explains_is_no_departure_from_it() -> None:
+    week = [100.0] * 168
+    week[50] = 500.0  # Wednesday, 02:00
+    with_week, without_week = departures([*week, *week])[168 + 50]
+    assert with_week == 0.0
+    assert without_week > 300.0
+
+
+def test_a_departure_is_the_distance_outside_all_that_is_usual() -> None:
+    always_more_at_noon = [120.0 if hour % 24 == 12 else 100.0 for hour in range(24 * 14)]
+    to_noon = [100.0] * 12
+    for value, distance in ((125.0, 5.0), (120.0, 0.0), (110.0, 0.0), (90.0, 10.0)):
+        told = departures([*always_more_at_noon, *to_noon, value])[-1]
+        # Below, the usual level counts, which noons have raised a little.
+        assert told == pytest.approx((distance, distance), abs=1.0)
+
+
+def test_a_departure_is_told_when_the_hours_are_known_and_not_before() -> None:
+    told = departures([0.0] * 10 + [50.0] + [0.0] * (24 - 11) + [50.0])
+    assert told[10] == (0.0, 0.0)
+    assert told[24] == pytest.approx((0.0, 50.0 - 50.0 / 24))
+
+
+@pytest.mark.parametrize("to", [110.0, 90.0])
+def test_a_shift_grows_while_the_level_stays_away(to: float) -> None:
+    view = Shift()
+    for _ in range(500):
+        view.learn(0.0, 100.0)
+    assert view.look(0.0, 100.0) == pytest.approx((0.0, 0.0), abs=1e-9)
+    quick = []
+    for _ in range(10):
+        quick.append(view.look(0.0, to)[0])
+        view.learn(0.0, to)
+    assert quick == sorted(quick)
+    assert quick[0] == pytest.approx(1.0)
+    assert quick[-1] > 6.0
+
+
+def test_one_view_alone_says_less_than_both() -> None:
+    assert blend([[1.0, 3.0], [2.0, 2.0]]) == pytest.approx(2.0)
+    assert blend([[2.0, 2.0], [0.0, 0.0]]) == pytest.approx(0.5)
+    assert blend([[0.0, 0.0], [0.0, 0.0]]) == 0.0
