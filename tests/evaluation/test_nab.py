@@ -109,6 +109,15 @@ def test_a_window_that_begins_in_the_probation_is_judged_from_its_end_on() -> No
     assert Judged(alarms(), ((100, 149),)).windows == 0
 
 
+@every_profile
+@given(st.sets(st.integers(0, POINTS - 1), max_size=30))
+def test_alarms_gain_as_scores_that_reach_a_threshold_do(profile: Profile, at: set[int]) -> None:
+    quiet = Judged(alarms(), WINDOWS)
+    gain = quiet.gain(np.array(sorted(at), dtype=np.int64), profile)
+    whole = 2 * (profile.hit + profile.miss)
+    assert 100.0 * gain / whole == pytest.approx(value(*at, profile=profile))
+
+
 def test_the_threshold_is_one_for_all_files() -> None:
     loud = Judged([0.5 + 0.5 * score for score in alarms(300, 600)], WINDOWS)
     faint = Judged([0.4 * score for score in alarms(300, 600)], WINDOWS)

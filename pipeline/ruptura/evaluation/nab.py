@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Numbers: TypeAlias = NDArray[np.float64]
+Indices: TypeAlias = NDArray[np.int64]
 Windows: TypeAlias = tuple[tuple[int, int], ...]
 """First and last point of each labelled window, both inside, in order."""
 
@@ -163,6 +164,14 @@ class Judged:
             earliest = np.maximum.accumulate(self._worth[inside][order])
             reached = profile.hit * earliest + profile.miss
             yield self._scores[inside][order], np.diff(reached, prepend=0.0)
+
+    def gain(self, alarms: Indices, profile: Profile) -> float:
+        """Tell what is gained over no alarm by alarms at these points, whatever the scores."""
+        place, worth = self._place[alarms], self._worth[alarms]
+        gained = profile.false_alarm * float(worth[place == _FALSE].sum())
+        for number in set(place[place >= 0].tolist()):
+            gained += profile.hit * float(worth[place == number].max()) + profile.miss
+        return gained
 
     def alarms(self, threshold: float) -> tuple[int, int]:
         """Count the windows found and the false alarms at a threshold."""
