@@ -278,8 +278,8 @@ def departures(hourly: Sequence[float]) -> list[tuple[float, ...]]:
 def test_a_value_that_the_hour_of_the_week_explains_is_no_departure_from_it() -> None:
     week = [100.0] * 168
     week[50] = 500.0  # Wednesday, 02:00
-    with_week, without_week = departures([*week, *week])[168 + 50]
-    assert with_week == 0.0
+    with_week, in_steps, without_week = departures([*week, *week])[168 + 50]
+    assert with_week == in_steps == 0.0
     assert without_week > 300.0
 
 
@@ -287,15 +287,22 @@ def test_a_departure_is_the_distance_outside_all_that_is_usual() -> None:
     always_more_at_noon = [120.0 if hour % 24 == 12 else 100.0 for hour in range(24 * 14)]
     to_noon = [100.0] * 12
     for value, distance in ((125.0, 5.0), (120.0, 0.0), (110.0, 0.0), (90.0, 10.0)):
-        told = departures([*always_more_at_noon, *to_noon, value])[-1]
+        with_week, _, without_week = departures([*always_more_at_noon, *to_noon, value])[-1]
         # Below, the usual level counts, which noons have raised a little.
-        assert told == pytest.approx((distance, distance), abs=1.0)
+        assert (with_week, without_week) == pytest.approx((distance, distance), abs=1.0)
 
 
 def test_a_departure_is_told_when_the_hours_are_known_and_not_before() -> None:
     told = departures([0.0] * 10 + [50.0] + [0.0] * (24 - 11) + [50.0])
-    assert told[10] == (0.0, 0.0)
-    assert told[24] == pytest.approx((0.0, 50.0 - 50.0 / 24))
+    assert told[10] == (0.0, 0.0, 0.0)
+    assert told[24] == pytest.approx((0.0, 0.0, 50.0 - 50.0 / 24))
+
+
+def test_the_same_departure_counts_less_in_a_rough_stretch() -> None:
+    chance = Random(5)
+    smooth, rough = ([chance.gauss(100.0, sigma) for _ in range(336)] for sigma in (1.0, 10.0))
+    in_steps = [departures([*before, 200.0])[-1][1] for before in (smooth, rough)]
+    assert in_steps[0] > 5.0 * in_steps[1] > 0.0
 
 
 @pytest.mark.parametrize("to", [110.0, 90.0])

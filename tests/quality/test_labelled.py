@@ -11,8 +11,8 @@ from ruptura.evaluation.contenders import RUPTURA
 from ruptura.evaluation.labelled_files import read_labelled
 from ruptura.shells.evaluate import labelled_parts
 
-LEAST_F1 = 0.43
-LEAST_RECALL = 0.35
+LEAST_F1 = 0.44
+LEAST_RECALL = 0.36
 MOST_FALSE_RUNS_PER_WEEK = 2.5
 """Floors, a little under what was measured, with the threshold that the benchmark's files set:
 raise them with the detector. River's GaussianScorer, tuned on the first parts, reaches F1 0.53."""

@@ -4,7 +4,7 @@
 learned, how many of the largest rises are kept and for how long, how the views are blended, how
 long and how strict the lull is, and the threshold. The best of forty settings on four folds judges
 the fifth. What the views look at, and that a rise is measured by its logarithm over the largest,
-was found on these files, and no folds undo that: `test_labelled` has other series.
+was found on these files, and no folds undo that.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from ruptura.evaluation.nab_files import NabFile
 
 Numbers = NDArray[np.float64]
 
-AT_LEAST = 70.0
-"""A point or two under the mean of the draws that was measured; one draw alone may lie lower."""
+AT_LEAST = 74.0
+"""On the mean of the draws, of which the lowest was measured to be 73.5 and the highest 77.8."""
 DRAWS = 4
 SETTINGS = 40
 FOLDS = 5
@@ -50,6 +50,7 @@ OWN = Setting(
     novelty.CLEARLY,
 )
 OWN_SCORE = novelty.THRESHOLD / (1.0 - novelty.THRESHOLD)
+VIEW_OF_RISE = np.repeat((0, 1), (novelty_views.Departure.rises, novelty_views.Shift.rises))
 SCORES = np.geomspace(0.06, 1.5, 54)
 """Candidates for the threshold, before the score is brought into [0, 1)."""
 
@@ -91,18 +92,19 @@ class Workshop:
     def _views_say(self, at: int, setting: Setting) -> Numbers:
         key = (at, setting.step, setting.kept, setting.fading_points)
         if key not in self._said:
-            told = np.zeros((len(self._files[at].values), 2))
+            told = np.zeros((len(self._files[at].values), len(VIEW_OF_RISE)))
             for column, rises in enumerate(self._rises_of(at, setting.step).T):
                 record = novelty_record.Record(setting.kept, setting.fading_points)
                 for point, rise in enumerate(rises.tolist()):
                     if rise > 0.0:
                         if point >= novelty.WARM_UP:
-                            told[point, column // 2] += record.excess(rise) / 2.0
+                            told[point, column] = record.excess(rise)
                         record.fade()
                         record.learn(rise)
                     else:
                         record.fade()
-            self._said[key] = told
+            by_view = [told[:, view == VIEW_OF_RISE].mean(axis=1) for view in range(2)]
+            self._said[key] = np.stack(by_view, axis=1)
         return self._said[key]
 
     def _rises_of(self, at: int, step: float) -> Numbers:
@@ -111,7 +113,7 @@ class Workshop:
             file = self._files[at]
             rises = []
             for seconds, value in zip(file.times.tolist(), file.values.tolist(), strict=True):
-                rises.append(np.concatenate(novelty.rises_of(views, seconds, value)))
+                rises.append([rise for view in views for rise in view.look(seconds, value)])
                 for view in views:
                     view.learn(seconds, value)
             self._rises[at, step] = np.array(rises)

@@ -42,17 +42,6 @@ CLEARLY: Final = 2.0
 _LARGEST: Final = 1e30
 """Values beyond count as this: what is kept in single precision must hold their differences."""
 
-_TRIFLE: Final = 1e-6
-"""A rise of such a part of the value is none: numbers are not kept to more digits."""
-
-
-def rises_of(views: Sequence[View], seconds: float, value: float) -> list[list[float]]:
-    """Return what each view tells of a point, with 0 in place of trifles."""
-    trifle = _TRIFLE * abs(value)
-    return [
-        [rise if rise > trifle else 0.0 for rise in view.look(seconds, value)] for view in views
-    ]
-
 
 def blend(excesses: Sequence[Sequence[float]], exponent: float = EXPONENT) -> float:
     """Return a single score, 0 or more, from the excesses of each view's rises.
@@ -85,7 +74,7 @@ class Novelty(base.AnomalyDetector):
         self._learned = 0
         self._told = 0.0
         self._since_told = 0
-        self._looked: tuple[float, float, list[list[float]], float] | None = None
+        self._looked: tuple[float, float, list[tuple[float, ...]], float] | None = None
 
     @classmethod
     def _unit_test_params(cls) -> Iterator[dict[str, str]]:
@@ -98,11 +87,11 @@ class Novelty(base.AnomalyDetector):
             return None
         return seconds, min(max(value, -_LARGEST), _LARGEST)
 
-    def _look(self, seconds: float, value: float) -> tuple[list[list[float]], float]:
+    def _look(self, seconds: float, value: float) -> tuple[list[tuple[float, ...]], float]:
         """Return the rises of a point by view, and the score before the lull."""
         if self._looked is not None and self._looked[:2] == (seconds, value):
             return self._looked[2:]
-        rises = rises_of(self._views, seconds, value)
+        rises = [view.look(seconds, value) for view in self._views]
         score = 0.0
         if self._learned >= WARM_UP:
             excesses = [

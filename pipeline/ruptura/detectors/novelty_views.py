@@ -20,17 +20,25 @@ STEP: Final = 0.1
 _USUAL_POINTS: Final = 300.0
 """About a day by five minutes: the level that no hour is needed for."""
 
+_ROUGHNESS_POINTS: Final = (100.0, 5000.0)
+"""That of hours, and that of weeks, so that after a quiet night not all is novel."""
+_SMOOTHEST: Final = 1e-30
+"""Less roughness counts as this: what is kept in single precision must hold the quotient."""
+
 _SHIFTS: Final = ((10.0, 300.0), (30.0, 1000.0))
 """Memories of a short and a long mean, in points: shifts within an hour, and within some."""
 
+_TRIFLE: Final = 1e-6
+"""A distance of such a part of the value is none: numbers are not kept to more digits."""
+
 
 class View(Protocol):
-    """A way to look at a series; it tells `rises` distances of a point, all 0 or more."""
+    """A way to look at a series; of a point it tells `rises` figures, all 0 or more."""
 
     rises: int
 
     def look(self, seconds: float, value: float) -> tuple[float, ...]:
-        """Tell by how much a point leaves what is usual; nothing changes."""
+        """Tell by how much a point leaves what is usual, 0 for trifles; nothing changes."""
 
     def learn(self, seconds: float, value: float) -> None:
         """Learn a point."""
@@ -79,24 +87,27 @@ class Departure:
     """How far a value lies outside of all that is usual: what any mean explains is not novel.
 
     The means are those of the hour of the day, of the hour on workdays or weekends, of the hour of
-    the week, and of the last points whatever the hour. The first distance is to all of them, and 0
-    until the hour of the week is known; the second leaves that one out, and speaks in the first
-    week too.
+    the week, and of the last points whatever the hour. Three figures: the distance to all of them;
+    the same in units of the usual step from point to point, for a rough stretch of a series
+    explains more than a smooth one; the distance to all but the mean of the hour of the week. The
+    first two are 0 until that hour is known, the third speaks in the first week too.
 
     Args:
         step: Share of a new value in the mean of its hour, in (0, 1].
     """
 
-    rises = 2
+    rises = 3
 
-    __slots__ = ("_means", "_origin", "_step", "_usual")
+    __slots__ = ("_last", "_means", "_origin", "_roughness", "_step", "_usual")
 
     def __init__(self, step: float = STEP) -> None:
         self._step = step
         # From the first value on, so that small numbers keep the digits of large ones.
         self._origin = math.nan
+        self._last = math.nan
         self._means = array("f", [math.nan] * (24 + 168 + 48))
         self._usual = Fading(_USUAL_POINTS)
+        self._roughness = tuple(Fading(points) for points in _ROUGHNESS_POINTS)
 
     @staticmethod
     def _cells(seconds: float) -> tuple[int, int, int]:
@@ -106,23 +117,36 @@ class Departure:
         return hour, 192 + (24 if weekday >= _SATURDAY else 0) + hour, 24 + weekday * 24 + hour
 
     def look(self, seconds: float, value: float) -> tuple[float, ...]:
-        """Tell the distance outside all means, and outside all but that of the week's hour."""
+        """Tell the distance outside all means, in both units, and outside those of any week."""
         means, (daily, kind, weekly) = self._means, self._cells(seconds)
+        trifle = _TRIFLE * abs(value)
         value -= self._origin
         hour, kind_of_day, usual = means[daily], means[kind], self._usual.get()
         if math.isnan(hour + kind_of_day):
-            return 0.0, 0.0
+            return 0.0, 0.0, 0.0
         low, high = min(hour, kind_of_day, usual), max(hour, kind_of_day, usual)
-        outside = max(value - high, low - value, 0.0)
+        any_week = max(value - high, low - value)
+        if any_week <= trifle:
+            return 0.0, 0.0, 0.0
         week = means[weekly]
-        if math.isnan(week):
-            return 0.0, outside
-        return max(value - max(high, week), min(low, week) - value, 0.0), outside
+        outside = max(value - max(high, week), min(low, week) - value)
+        if math.isnan(week) or outside <= trifle:
+            return 0.0, 0.0, any_week
+        return outside, self._in_steps(outside), any_week
+
+    def _in_steps(self, distance: float) -> float:
+        short, long = self._roughness
+        roughness = (short.get() + long.get()) / 2.0
+        # Where nothing ever moved, the distance itself is the only unit there is.
+        return distance / max(roughness, _SMOOTHEST) if roughness > 0.0 else 1.0
 
     def learn(self, seconds: float, value: float) -> None:
-        """Move the means of this hour, and that of the last points."""
+        """Move the means of this hour, that of the last points, and the roughness."""
         if math.isnan(self._origin):
-            self._origin = value
+            self._origin = self._last = value
+        for roughness in self._roughness:
+            roughness.learn(abs(value - self._last))
+        self._last = value
         value -= self._origin
         for cell in self._cells(seconds):
             mean = self._means[cell]
@@ -143,7 +167,9 @@ class Shift:
     def look(self, seconds: float, value: float) -> tuple[float, ...]:
         """Tell the distance of each short mean, with this value, from its long one."""
         del seconds
-        return tuple([abs(short.after(value) - long.get()) for short, long in self._pairs])
+        trifle = _TRIFLE * abs(value)
+        distances = [abs(short.after(value) - long.get()) for short, long in self._pairs]
+        return tuple([each if each > trifle else 0.0 for each in distances])
 
     def learn(self, seconds: float, value: float) -> None:
         """Move all means."""
