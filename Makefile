@@ -31,7 +31,7 @@ demo: .venv/.installed ## Install, then watch real events turn into alerts on an
 
 .PHONY: test
 test: .venv/.installed-dev ## Install, then run the default test suite (nothing but Python needed)
-	.venv/bin/pytest --numprocesses auto --dist loadscope $(ARGS)
+	.venv/bin/pytest --numprocesses auto --dist loadscope --no-loadscope-reorder $(ARGS)
 
 .PHONY: integration
 integration: servers .venv/.installed-dev ## Run the suite with real servers (Kafka, Prometheus)
