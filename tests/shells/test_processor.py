@@ -163,3 +163,34 @@ def test_who_learns_in_answer_that_partitions_are_gone_tells_nothing(
     scene = play(scenario)
     assert scene.seen == ["stepped 1", "revoked", "stepped 2", "stepped 3"]
     assert scene.topic.sent == 0
+
+
+@pytest.mark.parametrize("is_taken_away", [False, True])
+def test_what_is_taken_away_while_it_is_saved_is_not_committed(is_taken_away: bool) -> None:
+    committed: list[dict[TP, int]] = []
+
+    async def scenario(scene: Scene) -> None:
+        async def write(_write: object) -> int:
+            if is_taken_away:
+                await scene.revoke()
+            return 0
+
+        async def commit(positions: dict[TP, int]) -> bool:
+            committed.append(dict(positions))
+            return True
+
+        saver = scene.subject._saver
+        draft = SimpleNamespace(
+            is_complete=True, write=write, positions={TICKETS_0: 7}, services=0, forget=lambda _: 0
+        )
+        saver._checkpoints = SimpleNamespace(
+            begin=lambda *_: draft, is_due=lambda: True, forget=lambda _: None
+        )
+        scene.subject._app.consumer = SimpleNamespace(commit_positions=commit)
+        await saver.save()
+        await scene.revoke()
+        saver._checkpoints.is_due = lambda: False
+        await saver.save()
+
+    play(scenario)
+    assert committed == [{} if is_taken_away else {TICKETS_0: 7}, {}]
