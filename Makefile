@@ -39,7 +39,7 @@ integration: servers .venv/.installed-dev ## Run the suite with real servers (Ka
 
 .PHONY: quality
 quality: .venv/.installed-dev ## Measure how early and how quiet detection is, against minimum figures
-	.venv/bin/pytest -m quality --numprocesses auto $(ARGS)
+	.venv/bin/pytest -m quality --numprocesses auto --dist loadscope $(ARGS)
 
 .PHONY: bench
 bench: build/rivals/.installed .venv/.installed-dev ## Measure the worker beside others on a real Kafka
