@@ -31,7 +31,7 @@ demo: .venv/.installed ## Install, then watch real events turn into alerts on an
 
 .PHONY: test
 test: .venv/.installed-dev ## Install, then run the default test suite (nothing but Python needed)
-	.venv/bin/pytest --numprocesses auto --dist loadscope $(ARGS)
+	.venv/bin/pytest --numprocesses auto --dist loadscope --no-loadscope-reorder $(ARGS)
 
 .PHONY: integration
 integration: servers .venv/.installed-dev ## Run the suite with real servers (Kafka, Prometheus)
@@ -39,7 +39,7 @@ integration: servers .venv/.installed-dev ## Run the suite with real servers (Ka
 
 .PHONY: quality
 quality: .venv/.installed-dev ## Measure how early and how quiet detection is, against minimum figures
-	.venv/bin/pytest -m quality --numprocesses auto $(ARGS)
+	.venv/bin/pytest -m quality --numprocesses auto --dist loadscope $(ARGS)
 
 .PHONY: bench
 bench: build/rivals/.installed .venv/.installed-dev ## Measure the worker beside others on a real Kafka

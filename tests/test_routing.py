@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import cache
 from random import Random
 from typing import Any
 
@@ -178,6 +179,7 @@ class TestSettings:
 Producer = Sequence[tuple[float, dict[str, Any]]]
 
 
+@cache
 def produced(seed: int) -> tuple[Producer, Producer]:
     """Four hours of three services: one is flooded, one fails, waits and resolutions are odd."""
     chance = Random(seed)
@@ -266,6 +268,7 @@ def taken(internal: Sequence[Record], engine: Engine) -> list[Input]:
     return Repartition(routing(), KafkaSettings(), engine.position, lambda: True).arrived(internal)
 
 
+@cache
 def expected(seed: int) -> dict[str, list[bytes]]:
     plain = msgspec.structs.replace(
         SETTINGS, topics=msgspec.structs.replace(SETTINGS.topics, repartition=False)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import msgspec
+import pytest
 from jsonschema import Draft202012Validator
 
 from ruptura.core.effects import Effects
@@ -99,11 +101,15 @@ def test_ten_thousand_broken_documents_are_each_counted_and_each_refused_once() 
     assert 0 < dropped < 10_000 - len(refused)
 
 
-def test_hostile_numbers_never_reach_what_is_published(root: Path) -> None:
+# Models settle in a calm phase first with seed 0, in a wild one with seed 2.
+@pytest.mark.parametrize(
+    "seeds", [(0, 2), pytest.param(range(1, 13), marks=pytest.mark.quality)], ids=str
+)
+def test_hostile_numbers_never_reach_what_is_published(root: Path, seeds: Sequence[int]) -> None:
     schema = msgspec.json.decode((root / "schemas" / "alert.schema.json").read_bytes())
     validator = Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
     alerts = 0
-    for seed in range(3):
+    for seed in seeds:
         effects = run(engine(detection={"warm_up_seconds": 7200}), hostile(seed))
         assert not [r for r in effects.rejections if not isinstance(r, Rejection)]
         assert len(effects.points) > 10_000

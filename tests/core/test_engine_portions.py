@@ -41,7 +41,7 @@ def whole() -> Effects:
     st.integers(1, 5000),
     st.integers(1, 2000),
 )
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_portions_of_any_size_and_any_cuts_add_up_to_one_step(
     whole: Effects, cuts: list[int], records: int, closed: int
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -53,14 +54,15 @@ def replay_data(root: Path, data_dir: Path, tmp_path_factory: pytest.TempPathFac
         service: ServiceSettings,
         *,
         keep: Callable[[SeriesPoint], bool] = lambda _: False,
+        since: str | None = None,
         until: str | None = None,
     ) -> Replayed:
         recording = tmp_path_factory.mktemp("recording") / "recording.jsonl"
         import_csv(
             root / "deploy" / "mappings" / mapping, [data_dir / file], recording, io.StringIO()
         )
-        if until is not None:
-            _cut(recording, until)
+        if since is not None or until is not None:
+            _cut(recording, since, until)
         alerts: list[Alert] = []
         points: list[SeriesPoint] = []
 
@@ -75,9 +77,12 @@ def replay_data(root: Path, data_dir: Path, tmp_path_factory: pytest.TempPathFac
     return run
 
 
-def _cut(recording: Path, until: str) -> None:
-    last = datetime.fromisoformat(until).timestamp() * 1000
+def _cut(recording: Path, since: str | None, until: str | None) -> None:
+    first, last = (
+        default if text is None else datetime.fromisoformat(text).timestamp() * 1000
+        for text, default in ((since, -math.inf), (until, math.inf))
+    )
     lines = recording.read_bytes().splitlines(keepends=True)
-    kept = [line for line in lines if msgspec.json.decode(line)["ts"] < last]
+    kept = [line for line in lines if first <= msgspec.json.decode(line)["ts"] < last]
     assert 0 < len(kept) < len(lines)
     recording.write_bytes(b"".join(kept))

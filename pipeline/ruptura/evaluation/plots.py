@@ -11,7 +11,7 @@ import numpy as np
 from ruptura.evaluation.contenders import RUPTURA
 from ruptura.evaluation.figures import EARLY_SECONDS, Figures, lead
 from ruptura.evaluation.labelled import Part
-from ruptura.evaluation.matching import Verdict
+from ruptura.evaluation.matching import Judged, Verdict
 from ruptura.evaluation.nab import PROFILES, Outcome
 
 
@@ -27,7 +27,7 @@ def check_plots() -> None:
 def draw_simulated(
     folder: Path, figures: Mapping[str, Figures], verdicts: Mapping[str, Sequence[Verdict]]
 ) -> list[Path]:
-    """Draw how often each contender is right and wrong, and how early Ruptura is.
+    """Draw how often each contender is right and wrong, and how early it tells.
 
     Args:
         folder: Made if absent.
@@ -52,7 +52,8 @@ def draw_labelled(folder: Path, parts: Mapping[str, Part]) -> list[Path]:
             "rest": [part.rest.f1 or 0.0 for part in parts.values()],
         }
         _bars(axes, list(parts), groups)
-        axes.set_ylabel("F1 by segment")
+        axes.set_title("Labelled anomalies: higher is better")
+        axes.set_ylabel("F1 by segment, 0 to 1")
 
     return [_save(folder / "labelled.png", draw)]
 
@@ -66,48 +67,93 @@ def draw_nab(folder: Path, outcomes: Mapping[str, Mapping[str, Outcome]]) -> lis
             for profile in PROFILES
         }
         _bars(axes, list(outcomes), groups)
-        axes.set_ylabel("NAB score")
+        axes.set_title("Numenta Anomaly Benchmark: higher is better")
+        axes.set_ylabel("score; 0: never an alarm, 100: perfect")
 
     return [_save(folder / "nab.png", draw)]
 
 
 def _right_and_wrong(axes: Any, figures: Mapping[str, Figures]) -> None:
-    for name, row in figures.items():
+    most = 1.0
+    if not any(row.ruptures for row in figures.values()):
+        _lack(axes, "no ruptures to find")
+    for index, (name, row) in enumerate(figures.items()):
         if row.recall is None or row.false_alarms_per_channel_week is None:
             continue
-        at = row.false_alarms_per_channel_week, row.recall
-        axes.scatter(*at, marker="*" if name == RUPTURA else "o", s=120 if name == RUPTURA else 50)
-        axes.annotate(name, at, xytext=(6, 4), textcoords="offset points")
+        most = max(most, row.false_alarms_per_channel_week)
+        axes.scatter(
+            row.false_alarms_per_channel_week,
+            row.recall,
+            color=f"C{index}",
+            marker="*" if name == RUPTURA else "o",
+            s=250 if name == RUPTURA else 60,
+            clip_on=False,  # whole even at 0 or 100 %
+            zorder=3 if name == RUPTURA else 2,
+            label=f"{name}: {row.found} of {row.ruptures}, "
+            f"{row.false_alarms_per_channel_week:.2g} a week",
+        )
+    axes.set_title("Ruptures found and false alarms: top left is best")
     axes.set_xscale("symlog", linthresh=0.1)
-    axes.set_xlim(left=0.0)
+    axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
+    axes.set_xlim(0.0, 2.0 * most)
+    axes.set_xlabel("false alarms per channel and week (logarithmic from 0.1)")
     axes.set_ylim(0.0, 1.05)
-    axes.set_xlabel("false alarms per channel and week")
+    axes.yaxis.set_major_formatter(_percent)
     axes.set_ylabel("ruptures found")
+    axes.grid(alpha=0.3)
+    _legend(axes)
 
 
 def _leads(axes: Any, verdicts: Mapping[str, Sequence[Verdict]]) -> None:
-    for name, each in verdicts.items():
-        leads = sorted(
-            seconds / 60.0
-            for verdict in each
-            for rupture in verdict.ruptures
-            if rupture.is_gradual and (seconds := lead(rupture)) is not None
+    felt = {name: _gradual_and_felt(each) for name, each in verdicts.items()}
+    told = {
+        name: np.sort(
+            [-each / 60.0 for rupture in felt[name] if (each := lead(rupture)) is not None]
         )
-        felt = sum(
-            rupture.is_gradual and rupture.breach is not None
-            for verdict in each
-            for rupture in verdict.ruptures
-        )
-        if not leads:
+        for name in felt
+        if felt[name]
+    }
+    early = -EARLY_SECONDS / 60.0
+    every = np.concatenate([[2.0 * early, -early], *told.values()])
+    margin = 0.05 * (every.max() - every.min())
+    begin, end = every.min() - margin, every.max() + margin
+    for index, name in enumerate(verdicts):
+        if name not in told:
             continue
-        share = np.arange(len(leads), 0, -1) / felt
-        axes.step(leads, share, where="pre", label=name, linewidth=3 if name == RUPTURA else 1)
-    axes.axvline(EARLY_SECONDS / 60.0, linestyle=":", color="grey")
+        count = len(felt[name])
+        share = np.arange(len(told[name]) + 1) / count
+        axes.step(
+            [begin, *told[name], end],
+            [*share, share[-1]],
+            where="post",
+            color=f"C{index}",
+            linewidth=3 if name == RUPTURA else 1,
+            zorder=3 if name == RUPTURA else 2,
+            label=f"{name}: {np.sum(told[name] <= early)} of {count} early",
+        )
+    if not told:
+        _lack(axes, "no gradual ruptures that customers felt")
+    axes.axvline(0.0, color="black", linewidth=1, label="customers feel it")
+    axes.axvspan(
+        begin, early, color="green", alpha=0.08, label=f"early: {-early:g} min or more before"
+    )
+    axes.set_title("Gradual ruptures: warned of before customers feel them?")
+    axes.set_xlim(begin, end)
+    axes.set_xlabel("minutes before (-) or after customers feel it")
     axes.set_ylim(0.0, 1.05)
-    axes.set_xlabel("minutes before customers feel it")
-    axes.set_ylabel("gradual ruptures told by then")
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(fontsize="small")
+    axes.yaxis.set_major_formatter(_percent)
+    axes.set_ylabel("told by then")
+    axes.grid(alpha=0.3)
+    _legend(axes)
+
+
+def _gradual_and_felt(verdicts: Sequence[Verdict]) -> list[Judged]:
+    return [
+        rupture
+        for verdict in verdicts
+        for rupture in verdict.ruptures
+        if rupture.is_gradual and rupture.breach is not None
+    ]
 
 
 def _bars(axes: Any, names: Sequence[str], groups: Mapping[str, Sequence[float]]) -> None:
@@ -116,7 +162,22 @@ def _bars(axes: Any, names: Sequence[str], groups: Mapping[str, Sequence[float]]
     for index, (label, values) in enumerate(groups.items()):
         axes.bar(at + index * width, values, width, label=label)
     axes.set_xticks(at + width * (len(groups) - 1) / 2.0, names, rotation=20, ha="right")
-    axes.legend(fontsize="small")
+    axes.axhline(0.0, color="black", linewidth=1)
+    _legend(axes)
+
+
+def _percent(share: float, _: int) -> str:
+    return f"{share:.0%}"
+
+
+def _legend(axes: Any) -> None:
+    """Explain beneath the axes, where nothing can be covered."""
+    if axes.get_legend_handles_labels()[0]:
+        axes.figure.legend(loc="outside lower center", ncols=2, fontsize="small", frameon=False)
+
+
+def _lack(axes: Any, what: str) -> None:
+    axes.text(0.5, 0.5, what, transform=axes.transAxes, ha="center")
 
 
 def _axes(size: float) -> tuple[Any, Any]:
@@ -127,7 +188,7 @@ def _axes(size: float) -> tuple[Any, Any]:
         raise NoPlotsError(
             "--plots needs matplotlib, which is not installed: install ruptura[plots]"
         ) from None
-    figure = Figure(figsize=(8.0 * size, 5.0 * size), layout="constrained")
+    figure = Figure(figsize=(8.0 * size, 6.0 * size), layout="constrained")
     FigureCanvasAgg(figure)
     return figure, figure.add_subplot()
 

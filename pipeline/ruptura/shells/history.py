@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +11,7 @@ from ruptura.assembly import build_engine
 from ruptura.core import history
 from ruptura.core.engine import Engine
 from ruptura.settings import Settings
+from ruptura.shells.whole_file import whole_file
 
 MAX_BYTES: Final = 4 << 30
 """A file that claims to unpack to more is refused."""
@@ -46,7 +45,7 @@ def _unpack(frame: bytes) -> bytes:
 
 
 def write_history(engine: Engine, path: Path) -> None:
-    """Write what an engine has learned; the file is whole or absent.
+    """Write what an engine has learned; the file appears whole or not at all.
 
     Raises:
         OSError: it cannot be written.
@@ -57,12 +56,5 @@ def write_history(engine: Engine, path: Path) -> None:
         for service in engine.services(partition)
     ]
     frame = zstandard.ZstdCompressor(level=3, write_checksum=True).compress(history.dump(states))
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
-        try:
-            file.write(frame)
-            file.flush()
-            os.fsync(file.fileno())
-            Path(file.name).replace(path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
+    with whole_file(path) as draft:
+        draft.write_bytes(frame)

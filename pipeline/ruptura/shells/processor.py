@@ -1,7 +1,7 @@
 """The heart of the worker: records in, engine steps, documents and checkpoints out.
 
 Agents only hand batches over. One loop steps the engine and publishes what comes out of it; a
-second one takes checkpoints, between two steps of the first.
+second one takes checkpoints (`saver`), between two steps of the first.
 
 A record is done with in this order: it has stepped the engine; the documents that it led to are
 on the broker; the state that reflects it is on the broker; its offset is committed. A crash
@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 import faust
@@ -29,12 +29,14 @@ from ruptura.settings import Settings
 from ruptura.shells import logs
 from ruptura.shells.batch import Batch
 from ruptura.shells.changelog import StateTable
-from ruptura.shells.checkpoint import Checkpoint, Checkpoints
+from ruptura.shells.checkpoint import Checkpoints
 from ruptura.shells.health import Pulse
 from ruptura.shells.inbox import Inbox, Parcel
+from ruptura.shells.membership import Membership
 from ruptura.shells.metrics import Metrics
 from ruptura.shells.outbox import Outbox
 from ruptura.shells.repartition import Repartition
+from ruptura.shells.saver import Saver
 from ruptura.shells.sources import Sources
 
 RAW: Final[dict[str, Any]] = {
@@ -46,13 +48,7 @@ RAW: Final[dict[str, Any]] = {
 """Of every topic: bytes as they are, so that no message can break Faust's decoders."""
 
 _IDLE_SECONDS: Final = 0.1  # without news, before the loop looks around
-_PAUSE_SECONDS: Final = 0.05  # between two looks at whether a checkpoint is due
-_MOST_UNSAVED: Final = 200_000  # records; then a checkpoint is due whatever the time
 _MOST_AT_ONCE: Final = 2_000  # records in a step, so that it blocks the event loop for some 10 ms
-_SETTLE_SECONDS: Final = 0.2  # between two questions to a group that may be settling
-_COLLECT_SECONDS: Final = 0.005  # of states for a checkpoint, before the loop may step again
-_LONGEST_PAUSE_SECONDS: Final = 10.0  # between checkpoints, after one that took long
-_CHECKPOINT_SHARE: Final = 0.2  # of the time; with large states checkpoints come less often
 
 _log = structlog.get_logger("ruptura.worker")
 
@@ -80,12 +76,11 @@ class Processor:
     ) -> None:
         self._app = app
         self._settings = settings.worker
-        self._session_seconds = settings.kafka.session_timeout_seconds
         self._table = table
         self._metrics = metrics
         self._pulse = pulse
         self._engine = engine
-        self._checkpoints = Checkpoints(self._engine)
+        checkpoints = Checkpoints(self._engine)
         routing = build_routing(settings)
         self._repartition = (
             None
@@ -98,7 +93,7 @@ class Processor:
             app,
             read_topics(settings),
             self._engine,
-            self._checkpoints,
+            checkpoints,
             table,
             drop=self._drop,
             jumped=lambda tp: metrics.jumped(tp.topic),
@@ -112,18 +107,25 @@ class Processor:
             metrics.dead_lettered,
         )
         self._misrouted = logs.Ration()
+        self._membership = Membership(
+            settings.kafka.session_timeout_seconds, self._sources.is_member
+        )
         self._stepping = asyncio.Lock()
-        self._saving = asyncio.Lock()
-        self._draft: Checkpoint | None = None
+        self._saver = Saver(
+            settings.worker.checkpoint_seconds,
+            checkpoints,
+            self._stepping,
+            self._positions,
+            self._outbox,
+            table,
+            self._sources,
+            self._membership,
+            pulse,
+        )
         self._forwarding: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._forwarding.set_result(None)
-        self._saved: dict[TP, int] = {}
-        self._unsaved = 0
         self._news = asyncio.Event()
-        self._losses = 0  # rebalances that took partitions from us
         self._next_tick = 0.0
-        self._last_seen = time.monotonic()
-        self._is_finishing = False
         self._failed = False
         self._records = 0
         self.has_finished = False
@@ -173,19 +175,18 @@ class Processor:
         What is not saved yet is not saved now: this worker may have been declared dead, and
         another one may be ahead of it. The next owner goes on from the last checkpoint.
         """
-        self._losses += bool(revoked)
+        if revoked:
+            self._membership.lose()
         for tp in revoked:
             self._metrics.forget_source(tp.topic, tp.partition)
-            self._saved.pop(tp, None)
+        self._saver.revoke(revoked)
         self._sources.revoke(revoked)
         if self._repartition is not None:
             self._repartition.revoke(revoked)
         self._pulse.feel("assignment")
 
     def _drop(self, partition: int) -> None:
-        self._checkpoints.forget(partition)
-        if self._draft is not None:
-            self._draft.forget(partition)
+        self._saver.forget(partition)
         self._metrics.forget(self._engine.forget(partition))
         self._inbox.drop(partition)
 
@@ -200,8 +201,8 @@ class Processor:
                 self._pulse.feel("step")
                 if not self._sources.are_settled:
                     self._pulse.feel("poll", "checkpoint", "commit")
-                    self._last_seen = time.monotonic()
-                elif await self._is_still_member():
+                    self._membership.see()
+                elif await self._membership.is_confirmed():
                     self._pulse.feel("assignment")
                     await self._step()
                 await self._pause()
@@ -226,37 +227,16 @@ class Processor:
             async with asyncio.timeout(_IDLE_SECONDS):
                 await self._news.wait()
 
-    async def _is_still_member(self) -> bool:
-        """Whether the group still counts us in, as far as a long sleep makes that doubtful.
-
-        A worker that was stopped, or starved, for longer than a session finds itself replaced
-        only when it next hears from the brokers.
-        """
-        asked = time.monotonic()
-        if self._is_doubtful():
-            slept = round(asked - self._last_seen, 1)
-            _log.warning("slept; asking whether the group still counts us in", seconds=slept)
-            if not await self._sources.is_member():
-                await asyncio.sleep(_SETTLE_SECONDS)
-                return False  # ask again, until the group has settled anew
-        self._last_seen = asked
-        return True
-
-    def _is_doubtful(self) -> bool:
-        if self._is_finishing:
-            return False  # the loop that looks after it has ended
-        return time.monotonic() - self._last_seen > self._session_seconds / 2.0
-
     async def finish(self) -> None:
         """Step what waits and take a last checkpoint, while the producer still runs."""
         if self._failed:
             return
         try:
-            self._is_finishing = True
+            self._membership.end()
             while self._inbox:
                 await self._step()
             await asyncio.wait([self._forwarding])
-            await self._checkpoint()
+            await self._saver.save()
         except Exception as error:  # noqa: BLE001 - the end must come, and say why it is not clean
             await self.fail(error)
         else:
@@ -282,7 +262,7 @@ class Processor:
             async with self._stepping:
                 records = self._inbox.take(_MOST_AT_ONCE)
                 self._records += len(records)
-                self._unsaved += len(records)
+                self._saver.unsaved += len(records)
                 seconds = await self._step_through(records)
                 self._metrics.observe_processing(seconds, len(records))
         if not self._inbox or self._repartition is not None:
@@ -290,7 +270,7 @@ class Processor:
 
     async def _step_through(self, inputs: Sequence[Input]) -> float:
         """Step the engine, letting others run between portions; return its seconds."""
-        seconds, losses = 0.0, self._losses
+        seconds, losses = 0.0, self._membership.losses
         portions = self._engine.steps(inputs)
         while True:
             started = time.perf_counter()
@@ -298,9 +278,13 @@ class Processor:
             seconds += time.perf_counter() - started
             if effects is None:
                 return seconds
-            while self._is_doubtful() and losses == self._losses and not self._app.should_stop:
-                await self._is_still_member()
-            if losses != self._losses:
+            while (
+                self._membership.is_doubtful
+                and losses == self._membership.losses
+                and not self._app.should_stop
+            ):
+                await self._membership.is_confirmed()
+            if losses != self._membership.losses:
                 continue  # a rebalance takes all partitions: what was stepped comes again
             await self._tell(effects)
             await asyncio.sleep(0.0)
@@ -350,54 +334,11 @@ class Processor:
                 )
 
     async def _keep_saving(self) -> None:
-        due = 0.0
         try:
-            while not self._app.should_stop:
-                await asyncio.sleep(_PAUSE_SECONDS)
-                is_due = time.monotonic() >= due or self._unsaved >= _MOST_UNSAVED
-                if not is_due or not self._sources.are_settled:
-                    continue
-                started = time.monotonic()
-                await self._checkpoint()
-                ended = time.monotonic()
-                pause = (ended - started) * (1.0 / _CHECKPOINT_SHARE - 1.0)
-                pause = min(pause, _LONGEST_PAUSE_SECONDS)
-                due = max(started + self._settings.checkpoint_seconds, ended + pause)
+            await self._saver.run(lambda: self._app.should_stop)
         except Exception as error:  # noqa: BLE001 - nothing may be committed that is not saved
             await self.fail(error)
-
-    async def _checkpoint(self) -> None:
-        """Make documents and state safe, then commit the positions that they reflect."""
-        async with self._saving:
-            positions = self._positions()
-            if self._outbox or self._checkpoints.is_due() or positions != self._saved:
-                async with self._stepping:
-                    positions, losses = self._positions(), self._losses
-                    draft = self._checkpoints.begin(positions, self._sources.epochs)
-                    self._draft, self._unsaved = draft, 0
-                while not draft.is_complete:
-                    async with self._stepping:
-                        until = time.monotonic() + _COLLECT_SECONDS
-                        while not draft.is_complete and time.monotonic() < until:
-                            draft.collect()
-                    await asyncio.sleep(0.0)
-                await self._outbox.settle()
-                size = await draft.write(self._write)
-                self._draft = None
-                if losses == self._losses:  # else the next owner may not have what we wrote
-                    self._saved |= draft.positions
-                _log.debug("checkpoint", services=draft.services, bytes=size)
-            self._pulse.feel("checkpoint")
-            if await self._sources.consumer.commit_positions(self._saved):
-                self._pulse.feel("commit")
 
     def _positions(self) -> dict[TP, int]:
         positions = self._sources.positions()
         return positions if self._repartition is None else self._repartition.positions()
-
-    async def _write(
-        self, partition: int, key: bytes, value: bytes | None, epoch: int
-    ) -> Awaitable[object]:
-        while self._is_doubtful():
-            await asyncio.sleep(_PAUSE_SECONDS)
-        return await self._table.write(partition, key, value, epoch)

@@ -5,15 +5,13 @@ The same scenario, seed and names of files give the same bytes.
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
 from ruptura.shells.recording import open_for_writing, to_line
+from ruptura.shells.whole_file import whole_file
 from ruptura.simulator import Labels, load_scenario, shipped, simulate
 
 
@@ -61,12 +59,12 @@ def run_simulation(
     except ValueError as error:
         raise ScenarioError(str(error)) from None
     by_topic: Counter[str] = Counter()
-    with _whole(output) as draft, open_for_writing(draft) as stream:
+    with whole_file(output) as draft, open_for_writing(draft) as stream:
         for record in simulation.records:
             stream.write(to_line(record, "logappend") + b"\n")
             by_topic[record.topic] += 1
     if labels is not None:
-        with _whole(labels) as draft:
+        with whole_file(labels) as draft:
             draft.write_bytes(_document(simulation.labels))
     return SimulateSummary(
         len(simulation.records),
@@ -91,13 +89,3 @@ def _find(scenario: str) -> Path:
 
 def _document(labels: Labels) -> bytes:
     return msgspec.json.format(msgspec.json.encode(labels), indent=2) + b"\n"
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """Give a file of the same name to write, which takes the place of `path` when it is whole."""
-    # The same name in a folder beside it: gzip writes the name into the file.
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".simulate-") as folder:
-        draft = Path(folder) / path.name
-        yield draft
-        draft.replace(path)

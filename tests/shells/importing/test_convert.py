@@ -16,9 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ruptura.core.event import Rejection, decode_ticket
+from ruptura.core.record import Record
 from ruptura.shells.importing.convert import ImportSummary, SourceError, import_csv
 from ruptura.shells.importing.mapping import MappingError
-from ruptura.shells.recording import Envelope, read_envelopes, to_record
+from ruptura.shells.recording import Envelope, read_envelopes, to_line, to_record
 
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures" / "importing"
 
@@ -360,6 +361,24 @@ def test_a_file_that_cannot_be_read_is_one_line_and_leaves_an_old_recording_alon
         run(tmp_path, mapping, tmp_path / name)
     assert str(raised.value).startswith(f"{tmp_path}/{message}")
     assert "\n" not in str(raised.value)
+    assert (tmp_path / "out.jsonl").read_text() == "precious"
+
+
+def test_a_recording_that_cannot_be_finished_leaves_the_old_one_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "out.jsonl").write_text("precious")
+    lines: list[Record] = []
+
+    def full_after_one_line(record: Record) -> bytes:
+        lines.append(record)
+        if len(lines) == 2:
+            raise OSError(28, "No space left on device")
+        return to_line(record)
+
+    monkeypatch.setattr("ruptura.shells.importing.convert.to_line", full_after_one_line)
+    with pytest.raises(OSError, match="No space left"):
+        run(tmp_path, FIXTURES / "helpdesk.toml", FIXTURES / "helpdesk.csv")
     assert (tmp_path / "out.jsonl").read_text() == "precious"
 
 

@@ -26,6 +26,7 @@ from ruptura.core.record import Record
 from ruptura.shells.importing.mapping import Mapping, MappingError, load_mapping
 from ruptura.shells.importing.rows import Cells, Columns, Draft, Language, NoColumnError, Unusable
 from ruptura.shells.recording import open_for_reading, open_for_writing, to_line
+from ruptura.shells.whole_file import whole_file
 
 _TARS = (".tgz", ".tar.gz", ".tar")
 
@@ -65,7 +66,7 @@ def import_csv(
         mapping: The mapping file.
         sources: CSV files, plain or `.gz` or `.zst`, and tars (`.tgz`, `.tar.gz`, `.tar`) of
             them, read in this order.
-        output: The recording, compressed by its name; opened when all sources were read.
+        output: The recording, compressed by its name; appears whole or not at all.
         faults: Gets a line per unusable row: `file:line: reason: what was found`.
 
     Raises:
@@ -203,7 +204,7 @@ class _Run:
         self._waiting.sort(key=lambda event: event.at)
         offsets: Counter[str] = Counter()
         partition = self.mapping.output.partition
-        with open_for_writing(output) as stream:
+        with whole_file(output) as draft, open_for_writing(draft) as stream:
             for at, topic, key, value in self._waiting:
                 record = Record(topic, partition, offsets[topic], at / 1000, key, value)
                 stream.write(to_line(record) + b"\n")

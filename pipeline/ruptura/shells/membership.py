@@ -1,0 +1,70 @@
+"""Whether the consumer group still counts a worker in, as far as sleep makes that doubtful."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+
+_SETTLE_SECONDS: Final = 0.2  # between two questions to a group that may be settling
+
+_log = structlog.get_logger("ruptura.worker")
+
+
+class Membership:
+    """Doubts what a worker that has slept believes to own.
+
+    A worker that was stopped, or starved, for longer than a session finds itself replaced only
+    when it next hears from the brokers.
+
+    Args:
+        session_seconds: Of silence after which the group gives a member up, above 0.
+        ask: Asks the group; whether it has settled with us in it.
+
+    Attributes:
+        losses: Rebalances that took partitions from us.
+    """
+
+    def __init__(self, session_seconds: float, ask: Callable[[], Awaitable[bool]]) -> None:
+        self._session_seconds = session_seconds
+        self._ask = ask
+        self._last_seen = time.monotonic()
+        self._is_ending = False
+        self.losses = 0
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether we have not been seen in the group for half a session."""
+        if self._is_ending:
+            return False  # the loop that looks after it has ended
+        return time.monotonic() - self._last_seen > self._session_seconds / 2.0
+
+    def see(self) -> None:
+        """Take note that the group knows of us now."""
+        self._last_seen = time.monotonic()
+
+    def lose(self) -> None:
+        """Take note of a rebalance that took partitions from us."""
+        self.losses += 1
+
+    def end(self) -> None:
+        """Doubt no more: nothing new is read, and nobody will ask again."""
+        self._is_ending = True
+
+    async def is_confirmed(self) -> bool:
+        """Whether the group still counts us in; asks it where that is doubtful.
+
+        After a no, ask again, until the group has settled anew.
+        """
+        asked = time.monotonic()
+        if self.is_doubtful:
+            slept = round(asked - self._last_seen, 1)
+            _log.warning("slept; asking whether the group still counts us in", seconds=slept)
+            if not await self._ask():
+                await asyncio.sleep(_SETTLE_SECONDS)
+                return False
+        self._last_seen = asked  # not later: much may have happened since
+        return True
