@@ -21,6 +21,7 @@ from ruptura.core.document import (
     Status,
     TransitionReason,
 )
+from ruptura.core.effects import OpenAlert
 from ruptura.core.event import ExceptionKind
 from ruptura.core.risk import Risk
 from ruptura.core.tuning import AlertTuning, Moment, Tally, are_finite
@@ -252,7 +253,6 @@ def document(
     started_at = instant(state.onset)
     updated_at = instant(state.told_at)
     resolved = transition.status == "resolved"
-    joined = state.joined
     incident = incident_id(service, channel, state)
     alert = Alert(
         alert_id=alert_id(service, channel, state),
@@ -269,10 +269,8 @@ def document(
         ended_at=updated_at if resolved else None,
         expected_breach_at=None if state.breach_at is None else instant(state.breach_at),
         signals=state.signals,
-        causes=state.causes if joined is None else [*state.causes, joined.cause],
-        exception=next(
-            (_EXCEPTIONS[s.series] for s in state.signals if s.series in _EXCEPTIONS), None
-        ),
+        causes=_causes(state),
+        exception=_exception(state),
         actions=list(plan.get(state.kind, ())),
         message=wording.draft(state.kind, transition.status, service, channel),
         labels={
@@ -281,7 +279,7 @@ def document(
             "channel": channel,
             "severity": state.severity,
             "incident_id": incident,
-            "incident_role": "primary" if joined is None else "joined",
+            "incident_role": _role(state),
         },
     )
     if resolved:
@@ -292,6 +290,34 @@ def document(
     else:
         state.sequence += 1
     return alert
+
+
+def standing(state: Lifecycle, service: str, channel: str) -> OpenAlert | None:
+    """Return the open alert of a channel as it stands; None without one."""
+    if state.status is None or state.status == "resolved":
+        return None
+    return OpenAlert(
+        alert_id(service, channel, state),
+        incident_id(service, channel, state),
+        _role(state),
+        state.status,
+        state.kind,
+        _exception(state),
+        _causes(state),
+        list(state.signals),
+    )
+
+
+def _causes(state: Lifecycle) -> list[Cause]:
+    return state.causes if state.joined is None else [*state.causes, state.joined.cause]
+
+
+def _exception(state: Lifecycle) -> ExceptionKind | None:
+    return next((_EXCEPTIONS[s.series] for s in state.signals if s.series in _EXCEPTIONS), None)
+
+
+def _role(state: Lifecycle) -> str:
+    return "primary" if state.joined is None else "joined"
 
 
 def alert_id(service: str, channel: str, state: Lifecycle) -> str:

@@ -14,6 +14,7 @@ from ruptura.core.calendar import Phase
 from ruptura.core.effects import SeriesPoint
 from ruptura.core.event import MAX_MAGNITUDE, Measurement
 from ruptura.core.evidence import Scales
+from ruptura.core.heed import QUEUE
 from ruptura.core.outlook import CALM, Forecast, OutlookFactory, foremost, no_outlook
 from ruptura.core.series import TICKET_SERIES, UNKNOWN_GAUGE, UNKNOWN_RATIO, SeriesSpec
 from ruptura.core.signal import Signal, Watch, WatchState
@@ -77,7 +78,7 @@ class Closed(msgspec.Struct, gc=False):
     """What closing a bucket of a channel found out.
 
     Attributes:
-        signals: What matters.
+        signals: What is strange, however slight.
         healthy: Whether there was evidence of health; None: of nothing.
         warm: Whether any series can be judged.
         evicted: Open tickets that had to be forgotten.
@@ -139,6 +140,11 @@ class Channel:
         self._outlook = parts.outlook(service, name)
         self.alert = Lifecycle()
         self.seen: dict[str, Seen] = {}
+
+    @property
+    def is_queue_seen(self) -> bool:
+        """Whether anything tells how contacts wait."""
+        return not QUEUE.isdisjoint(self._watches)
 
     def pending(self) -> int | None:
         """Return the first open bucket that holds anything, if there is one."""

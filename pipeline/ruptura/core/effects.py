@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
 
-from ruptura.core.document import Alert
-from ruptura.core.event import Rejection
+from ruptura.core.document import Alert, AlertSignal, Cause, Kind, Status
+from ruptura.core.event import ExceptionKind, Rejection
 
 State = Literal["warming_up", "normal", "warning", "critical"]
 
@@ -37,6 +38,28 @@ class SeriesPoint(msgspec.Struct, frozen=True, gc=False):
     evidence: float | None = None
 
 
+class OpenAlert(msgspec.Struct, frozen=True, gc=False):
+    """The open alert of a channel, as it stands after a closed bucket.
+
+    Attributes:
+        alert_id, incident_id: As in the document.
+        incident_role: `primary` for the alert that the incident began with, else `joined`.
+        severity, kind, exception: As in the document; no exception: None.
+        causes: The terms that add up to the logit of the risk when it was last over the warning
+            threshold.
+        signals: What they rest on, strongest first.
+    """
+
+    alert_id: str
+    incident_id: str
+    incident_role: str
+    severity: Status
+    kind: Kind
+    exception: ExceptionKind | None
+    causes: Sequence[Cause]
+    signals: Sequence[AlertSignal]
+
+
 class ChannelPoint(msgspec.Struct, frozen=True, gc=False):
     """The risk of one channel after a closed bucket.
 
@@ -49,6 +72,7 @@ class ChannelPoint(msgspec.Struct, frozen=True, gc=False):
             None where nothing is forecast.
         breach_seconds: From the end of the bucket until a breach is as likely as not, 0 or more;
             None beyond the horizon.
+        alert: Its open alert; None without one.
     """
 
     service: str
@@ -58,6 +82,7 @@ class ChannelPoint(msgspec.Struct, frozen=True, gc=False):
     state: State
     breach_probability: float | None = None
     breach_seconds: float | None = None
+    alert: OpenAlert | None = None
 
 
 class Effects(msgspec.Struct, gc=False):

@@ -34,7 +34,7 @@ STRIDE: Final = 4
 _ENOUGH: Final = 0.00025
 """Tail probability of a sum that says enough by itself."""
 
-_SURELY: Final = 1.64
+_SURELY: Final = 2.5
 """Deviations that are taken off a short scale's effect: it is larger in 19 cases of 20."""
 
 _FREAK: Final = 6.0

@@ -109,6 +109,7 @@ class Forecast(msgspec.Struct, frozen=True, gc=False):
             point,
             math.log(sure / (1.0 - sure)),
             self.text,
+            min(sure + 1.0 - SURE, 1.0),
         )
 
 

@@ -14,8 +14,10 @@ from ruptura.core.channel import Channel, ChannelState, Closed, Parts
 from ruptura.core.document import Action
 from ruptura.core.effects import ChannelPoint, Effects, SeriesPoint, State
 from ruptura.core.event import TopicKind
+from ruptura.core.heed import heed, more
 from ruptura.core.record import Tick
 from ruptura.core.risk import combine
+from ruptura.core.signal import Signal
 from ruptura.core.tuning import AlertTuning
 from ruptura.core.watermark import Watermark
 
@@ -226,12 +228,13 @@ class Partition:
     ) -> Generator[None, None, None]:
         """Turn what the channels say into risks, and the risks into alerts."""
         tuning = self.config.alert
-        said = {one.name: one.closed.signals for one in judged if one.closed.signals}
+        said = _heeded(judged)
         due: list[tuple[_Judged, alert.Transition]] = []
+        risks: list[tuple[_Judged, float, State]] = []
         for one in judged:
             name, state, closed = one.name, one.channel.alert, one.closed
             siblings = incident.corroborate(name, said) if name in said else ()
-            risk = combine(closed.signals, tuning.prior, points=one.points, siblings=siblings)
+            risk = combine(said.get(name, ()), tuning.prior, points=one.points, siblings=siblings)
             ahead = closed.breach_seconds
             transition = alert.advance(
                 state,
@@ -249,22 +252,29 @@ class Partition:
                 if state.status in ("warning", "critical")
                 else ("normal" if closed.warm else "warming_up")
             )
-            effects.channels.append(
-                ChannelPoint(
-                    service.name,
-                    name,
-                    end,
-                    risk.probability,
-                    shown,
-                    closed.breach_probability,
-                    ahead,
-                )
-            )
+            risks.append((one, risk.probability, shown))
             if _is_portion(effects):
                 yield
         opened = [one.name for one, transition in due if transition.reason == "opened"]
         if opened:
             incident.join(service.name, opened, {one.name: one.channel.alert for one in judged})
+        # Only now: an alert that has just opened may have joined an incident.
+        for one, probability, shown in risks:
+            closed = one.closed
+            effects.channels.append(
+                ChannelPoint(
+                    service.name,
+                    one.name,
+                    end,
+                    probability,
+                    shown,
+                    closed.breach_probability,
+                    closed.breach_seconds,
+                    alert.standing(one.channel.alert, service.name, one.name),
+                )
+            )
+            if _is_portion(effects):
+                yield
         effects.alerts.extend(
             alert.document(one.channel.alert, transition, service.name, one.name, service.plan)
             for one, transition in due
@@ -300,3 +310,26 @@ def _skip_to_data(service: Service) -> None:
         service.following = max(
             service.following, min((at for at in waiting if at is not None), default=0)
         )
+
+
+def _heeded(judged: Sequence[_Judged]) -> dict[str, list[Signal]]:
+    """Return the signals that are to be heeded, by channel; those without any are left out."""
+    said = {one.name: one.closed.signals for one in judged if one.closed.signals}
+    if not said:
+        return said
+    rises = {name: more(signals) for name, signals in said.items()}
+    # The two largest: a channel is no sibling of itself.
+    largest, second = sorted((0.0, 0.0, *rises.values()))[:-3:-1]
+    heeded = {}
+    for one in judged:
+        if one.name not in said:
+            continue
+        found = heed(
+            said[one.name],
+            is_warm=one.closed.warm,
+            is_queue_seen=one.channel.is_queue_seen,
+            elsewhere=second if rises[one.name] == largest else largest,
+        )
+        if found:
+            heeded[one.name] = found
+    return heeded

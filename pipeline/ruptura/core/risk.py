@@ -12,24 +12,11 @@ import msgspec
 
 from ruptura.core.document import Cause, Direction, Kind
 from ruptura.core.effects import SeriesPoint
+from ruptura.core.heed import CONTACTS
 from ruptura.core.signal import Signal
 
 _MOST_EVIDENCE: Final = 40.0
 """Log-odds beyond which one family's evidence adds nothing that could change a decision."""
-
-_VOLUME: Final = frozenset(
-    {
-        "tickets.opened",
-        "tickets.customers",
-        "tickets.resolved",
-        "tickets.handed_over",
-        "tickets.reopened",
-        "requests",
-        "purchases",
-    }
-)
-"""Series that rise and fall with the number of contacts: in one direction they tell it once,
-whatever each of them would be blamed for by itself."""
 
 _REPEATED: Final = 0.25
 """What evidence of contacts beyond that of distinct customers counts: one customer who repeats
@@ -104,7 +91,7 @@ def combine(
             if ahead is None or signal.log_odds > ahead[0]:
                 ahead = signal.log_odds, signal
             continue
-        volume = signal.direction if signal.series in _VOLUME else signal.series
+        volume = signal.direction if signal.series in CONTACTS else signal.series
         if signal.kind in kinds or signal.series in told or volume in told:
             continue
         kinds.add(signal.kind)

@@ -49,7 +49,7 @@ class SeriesSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     source: Annotated[str, Meta(description="Where the definition comes from.")] = ""
 
 
-DEMAND: Final = 0.6
+DEMAND: Final = 1.0
 """Demand that is higher, and harms nothing that is measured, is no rupture before it is so much
 higher, or so much lower; what it does to waits and queues speaks for itself, and earlier."""
 
@@ -74,7 +74,11 @@ TICKET_SERIES: dict[str, SeriesSpec] = {
         weight=0.4,
     ),
     "tickets.handed_over": SeriesSpec(
-        family="count", above="failure", definition="Tickets transferred or escalated.", weight=0.3
+        family="count",
+        above="failure",
+        least_relative=DEMAND,
+        definition="Tickets transferred or escalated.",
+        weight=0.3,
     ),
     "tickets.reopened": SeriesSpec(family="count", above="failure", definition="Tickets reopened."),
     "tickets.abandoned": SeriesSpec(

@@ -40,6 +40,14 @@ _REBASELINE_AFTER: Final = 86_400.0
 """A deviation that lasts longer is on its way to be the new normal, and learned so much faster
 than what is normal, until it is no deviation any more."""
 
+_SEASONED_SECONDS: Final = 5 * 86_400.0
+_FRESH: Final = 0.5
+"""A series that is new has not shown all that is usual, bursts and quiet nights above all: what its
+evidence counts grows from a half to the whole over so long."""
+
+_SLIGHTEST: Final = 0.3
+"""Share of the least deviation that matters under which nothing is said."""
+
 _FREAK_SECONDS: Final = 300.0
 """A deviation that lasts no longer is a freak of chance."""
 
@@ -58,6 +66,8 @@ class Signal(msgspec.Struct, frozen=True, gc=False):
         log_odds: Logit of the probability of a rupture that the signal is by itself, prior
             included; None where it is evidence.
         text: What the risk says of it; None: the sentence that all evidence has.
+        share: The deviation over the least one that is worth an alert by itself; of a forecast,
+            its probability.
     """
 
     series: str
@@ -69,6 +79,7 @@ class Signal(msgspec.Struct, frozen=True, gc=False):
     point: SeriesPoint
     log_odds: float | None = None
     text: str | None = None
+    share: float = 1.0
 
     def is_sound(self) -> bool:
         """Whether the numbers can be a signal's; they come back from snapshots."""
@@ -80,6 +91,7 @@ class Signal(msgspec.Struct, frozen=True, gc=False):
         return (
             0.0 < self.probability <= 1.0
             and 0.0 < self.weight <= 1.0
+            and 0.0 < self.share <= _LARGEST
             and all(abs(number) <= _LARGEST for number in numbers)
         )
 
@@ -244,20 +256,17 @@ class Watch:
     ) -> tuple[Signal, ...]:
         """Turn evidence that matters into signals."""
         signals: list[Signal] = []
+        spec, yardstick = self.spec, self._yardstick
         if quiet < tuning.signal_probability:
-            signals.append(self._signal("silence", "below", quiet, point))
-        if (
-            self.spec.above is not None
-            and above < tuning.signal_probability
-            and self._yardstick.matters(finding.rise, finding.rise_relative, expected, tuning)
-        ):
-            signals.append(self._signal(self.spec.above, "above", above, point))
-        if (
-            self.spec.below is not None
-            and below < tuning.signal_probability
-            and self._yardstick.matters(finding.drop, finding.drop_relative, expected, tuning)
-        ):
-            signals.append(self._signal(self.spec.below, "below", below, point))
+            signals.append(self._signal("silence", "below", quiet, point, 1.0))
+        if spec.above is not None and above < tuning.signal_probability:
+            share = yardstick.share(finding.rise, finding.rise_relative, expected, tuning)
+            if share >= _SLIGHTEST:
+                signals.append(self._signal(spec.above, "above", above, point, share))
+        if spec.below is not None and below < tuning.signal_probability:
+            share = yardstick.share(finding.drop, finding.drop_relative, expected, tuning)
+            if share >= _SLIGHTEST:
+                signals.append(self._signal(spec.below, "below", below, point, share))
         return tuple(signals)
 
     @property
@@ -317,7 +326,7 @@ class Watch:
             probability,
             probability,
         )
-        return point, (self._signal("silence", "below", probability, point),)
+        return point, (self._signal("silence", "below", probability, point, 1.0),)
 
     def _hush(self, value: float, expected: Expectation) -> float:
         dispersion = self._evidence.dispersion(expected.mean, longest=True)
@@ -333,10 +342,13 @@ class Watch:
         return min(max(caution, (days - 1.0) * _FAST_LEARNING), _FAST_LEARNING)
 
     def _signal(
-        self, kind: Kind, direction: Direction, probability: float, point: SeriesPoint
+        self, kind: Kind, direction: Direction, probability: float, point: SeriesPoint, share: float
     ) -> Signal:
         since = point.start if math.isnan(self._since) else self._since
-        return Signal(self.series, kind, direction, probability, self.spec.weight, since, point)
+        age = min((point.start - self._started) / _SEASONED_SECONDS, 1.0)
+        weight = self.spec.weight * (_FRESH + (1.0 - _FRESH) * age)
+        share = min(share, _LARGEST)
+        return Signal(self.series, kind, direction, probability, weight, since, point, share=share)
 
     def _variance(self, expected: Expectation, size: float) -> float:
         yardstick = self._yardstick

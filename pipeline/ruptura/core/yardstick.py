@@ -16,6 +16,9 @@ _TRADE: Final = 3.0
 """On a commemorative date demand may be so many times what the day would have without it. A
 prior: surveys of retail put Black Friday at two to four times an ordinary day."""
 
+_MOST_LOST: Final = 0.6
+"""A share of events that is missed always matters: nothing can fall by more than all of it."""
+
 
 class Yardstick:
     """What the numbers of one series mean, by its family; knows nothing of the past.
@@ -94,10 +97,10 @@ class Yardstick:
             return tails.ratio_above(level, size, expected.high, dispersion)
         return tails.ratio_below(level, size, expected.low, dispersion)
 
-    def matters(
+    def share(
         self, excess: float, relative: float, expected: Expectation, tuning: DetectionTuning
-    ) -> bool:
-        """Tell whether a deviation is large enough to care, beside being unlikely.
+    ) -> float:
+        """Return a deviation over the least one that is worth an alert by itself.
 
         Args:
             excess: Of the sums, in events; its sign counts for all families.
@@ -107,16 +110,20 @@ class Yardstick:
         """
         relative = abs(relative)
         if self._family == "gauge":
-            shift = relative * expected.deviation
-            moved = expected.mean + math.copysign(shift, excess)
-            if abs(self.natural(moved) - self.natural(expected.mean)) < self._spec.least:
-                return False
-            if self._is_log:
-                return shift >= math.log1p(tuning.minimum_relative_effect)
-            return shift >= tuning.minimum_level_effect * abs(expected.mean)
-        return abs(excess) >= (
-            self._spec.least or tuning.minimum_count_effect
-        ) and relative >= self._least_relative(tuning)
+            moved = expected.mean + math.copysign(relative * expected.deviation, excess)
+            usual = self.natural(expected.mean)
+            return abs(self.natural(moved) - usual) / max(self._least_shift(usual, tuning), 1e-12)
+        least = self._spec.least or tuning.minimum_count_effect
+        enough = self._least_relative(tuning)
+        if excess < 0.0:
+            enough = min(enough, _MOST_LOST)
+        return min(abs(excess) / max(least, 1e-12), relative / max(enough, 1e-12))
+
+    def _least_shift(self, usual: float, tuning: DetectionTuning) -> float:
+        """Least deviation of a gauge that matters, in its unit."""
+        if self._is_log:
+            return max(self._least_relative(tuning) * usual, self._spec.least)
+        return max(tuning.minimum_level_effect * abs(usual), self._spec.least)
 
     def _least_relative(self, tuning: DetectionTuning) -> float:
         return max(self._spec.least_relative, tuning.minimum_relative_effect)
@@ -125,11 +132,9 @@ class Yardstick:
         """Return the least deviation of a bucket that matters; for gauges in deviations."""
         if self._family != "gauge":
             return self._least_relative(tuning) * expected.mean * size
-        mean, least = expected.mean, self._spec.least
-        if self._is_log:
-            beyond = math.log1p(self.natural(mean) + least) - mean
-            return max(math.log1p(tuning.minimum_relative_effect), beyond) / expected.deviation
-        return max(tuning.minimum_level_effect * abs(mean), least) / expected.deviation
+        usual = self.natural(expected.mean)
+        least = self._least_shift(usual, tuning)
+        return (self.level(usual + least) - self.level(usual)) / expected.deviation
 
     def on_trade(self, expected: Expectation) -> Expectation:
         """Return what is normal on a commemorative date: more demand may be, less may not.

@@ -1,0 +1,70 @@
+"""Why an alert is open, in a few lines for people: English and Brazilian Portuguese."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Literal
+
+from ruptura.core.document import AlertSignal, Cause
+
+Language = Literal["en", "pt-BR"]
+
+LANGUAGES: Final[tuple[Language, ...]] = ("en", "pt-BR")
+
+_MOST: Final = 4
+"""Lines: who is paged at night reads no more; the document on the topic has all."""
+
+_FORECAST: Final = "forecast."
+_PROMISES: Final[dict[str, tuple[str, str]]] = {
+    "answer": ("answers in time", "respostas no prazo"),
+    "longest_wait": ("longest wait", "maior espera"),
+    "abandonment": ("abandonment", "abandono"),
+    "backlog": ("backlog", "fila de pendências"),
+    "errors": ("errors", "erros"),
+    "latency": ("latency", "latência"),
+}
+
+
+def explain(signals: Sequence[AlertSignal], causes: Sequence[Cause], language: Language) -> str:
+    """Return what is seen, a line each, strongest first; then what other channels have to do.
+
+    Args:
+        signals: Of the alert.
+        causes: Of the alert; those that are no signals of its own are named by their code.
+        language: Of the lines.
+    """
+    english = language == "en"
+    lines = [_line(signal, english=english) for signal in signals[:_MOST]]
+    more = len(signals) - len(lines)
+    if more > 0:
+        lines.append(f"and {more} more" if english else f"e mais {more}")
+    for cause in causes:
+        kind, _, rest = cause.code.partition(":")
+        if kind == "joined":
+            lines.append(
+                f"Part of an incident that began on {rest}."
+                if english
+                else f"Parte de um incidente que começou em {rest}."
+            )
+    return "\n".join(lines)
+
+
+def _line(signal: AlertSignal, *, english: bool) -> str:
+    if signal.series.startswith(_FORECAST):
+        name = signal.series.removeprefix(_FORECAST)
+        promise = _PROMISES.get(name, (name, name))[0 if english else 1]
+        breach = 1.0 - signal.score
+        if english:
+            return f"An objective is about to be broken ({promise}): probability {breach:.0%}."
+        return f"Um objetivo está prestes a ser violado ({promise}): probabilidade {breach:.0%}."
+    began = f"{signal.since:%H:%M} UTC"
+    if signal.observed is None:
+        if english:
+            return f"{signal.series}: nothing has come since {began}."
+        return f"{signal.series}: nada chegou desde {began}."
+    seen, usual = f"{signal.observed:.3g}", f"{signal.expected:.3g}"
+    if english:
+        side = "above" if signal.direction == "above" else "below"
+        return f"{signal.series} {side} normal since {began}: {seen}, {usual} expected."
+    side = "acima" if signal.direction == "above" else "abaixo"
+    return f"{signal.series} {side} do normal desde {began}: {seen}, esperado {usual}."
