@@ -20,7 +20,8 @@ from ruptura.core.calibration import (
 )
 from ruptura.core.document import Direction, Kind
 from ruptura.core.effects import SeriesPoint
-from ruptura.core.evidence import Evidence, Finding, Scales
+from ruptura.core.evidence import Evidence, Scales
+from ruptura.core.finding import Finding
 from ruptura.core.quiet import Quiet
 from ruptura.core.series import SeriesSpec
 from ruptura.core.tuning import Amount, DetectionTuning, Moment, Tally
@@ -41,9 +42,9 @@ _REBASELINE_AFTER: Final = 86_400.0
 than what is normal, until it is no deviation any more."""
 
 _SEASONED_SECONDS: Final = 5 * 86_400.0
-_FRESH: Final = 0.5
+_FRESH: Final = 0.75
 """A series that is new has not shown all that is usual, bursts and quiet nights above all: what its
-evidence counts grows from a half to the whole over so long."""
+evidence counts grows from three quarters to the whole over so long."""
 
 _SLIGHTEST: Final = 0.3
 """Share of the least deviation that matters under which nothing is said."""
