@@ -63,13 +63,16 @@ LEAVES = {
     ),
     "a joined critical, beside a primary warning": (WARNING, CRITICAL | JOINED),
     "what joined another incident": (CRITICAL, CRITICAL | JOINED | {"incident_id": "2"}),
+    "a warning that joined another incident": (WARNING, WARNING | JOINED | {"incident_id": "2"}),
     "what joined an incident without a name": (
         CRITICAL | {"incident_id": ""},
         CRITICAL | JOINED | {"incident_id": ""},
     ),
     "the series of another channel": (CRITICAL, CRITICAL | SERIES | ELSEWHERE),
+    "a warning of the series of another channel": (WARNING, WARNING | SERIES | ELSEWHERE),
     "a critical channel of a warned service": (WARNING | WHOLE, CRITICAL),
     "a channel of another service": (CRITICAL | WHOLE, CRITICAL | {"service": "outra"}),
+    "a warned channel of another service": (WARNING | WHOLE, WARNING | {"service": "outra"}),
     "a channel, while the watcher only lags": (LAG, WARNING),
     "a channel of a service named ruptura, while the watcher only lags": (
         LAG | {"severity": "critical"},
