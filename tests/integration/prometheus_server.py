@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import urllib.parse
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,7 @@ class PrometheusServer(ServerProcess):
         rules: Files of rules.
         alertmanager: host:port of the Alertmanager that gets alerts; none: nobody does.
         interval: Between scrapes, and between evaluations of groups that have none of their own.
+        external_labels: What rules see as `$externalLabels`; alerts carry them too.
 
     Raises:
         ServerError: on entering the `with`, where it is absent or does not start.
@@ -72,6 +73,7 @@ class PrometheusServer(ServerProcess):
         rules: Sequence[Path] = (),
         alertmanager: str | None = None,
         interval: str = "1s",
+        external_labels: Mapping[str, str] | None = None,
     ) -> None:
         [port] = free_ports(1)
         self.target = f"127.0.0.1:{port}"
@@ -79,7 +81,11 @@ class PrometheusServer(ServerProcess):
         self.address = f"http://{self.target}"
         """The address, without a slash at its end."""
         config: dict[str, Any] = {
-            "global": {"scrape_interval": interval, "evaluation_interval": interval},
+            "global": {
+                "scrape_interval": interval,
+                "evaluation_interval": interval,
+                "external_labels": dict(external_labels or {}),
+            },
             "rule_files": [str(path) for path in rules],
             "scrape_configs": [
                 {"job_name": "ruptura", "static_configs": [{"targets": list(targets)}]}

@@ -27,7 +27,7 @@ RULES = {
                     "for": "5m",
                     "keep_firing_for": "3m",
                     "labels": {"service": "ruptura", "kind": "pipeline", "severity": "critical"},
-                    "annotations": {"summary": "No worker answers"},
+                    "annotations": {"summary": "No worker answers in {{ $externalLabels.region }}"},
                 }
             ],
         }
@@ -53,11 +53,12 @@ def test_a_worker_that_does_not_answer_pages_and_one_that_does_ends_it(
             [f"127.0.0.1:{port}"],
             rules=[compressed_rules(rules, folder)],
             alertmanager=alertmanager.target,
+            external_labels={"region": "south"},
         ) as prometheus,
     ):
         [page] = webhook.wait(lambda told: len(told) == 1)
         assert (page.receiver, page.status) == ("platform-page", "firing")
-        assert page.alerts[0]["annotations"] == {"summary": "No worker answers"}
+        assert page.alerts[0]["annotations"] == {"summary": "No worker answers in south"}
         assert [alert["state"] for alert in prometheus.alerts()] == ["firing"]
         worker = ServerProcess(
             ["prometheus", f"--config.file={folder / 'prometheus.yml'}",
