@@ -22,7 +22,7 @@ ARGS ?=
 .PHONY: help
 help: ## List the targets
 	@echo 'Targets (ARGS="..." reaches the tool, PYTHON=... chooses the interpreter):'
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' Makefile | \
+	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/\1|\2/p' Makefile | \
 	  while IFS='|' read -r target text; do printf '  make %-12s %s\n' "$$target" "$$text"; done
 
 .PHONY: demo
@@ -34,11 +34,16 @@ test: .venv/.installed-dev ## Install, then run the default test suite (nothing 
 	.venv/bin/pytest --numprocesses auto --dist loadscope --no-loadscope-reorder $(ARGS)
 
 .PHONY: integration
-integration: servers .venv/.installed-dev ## Run the suite with real servers (Kafka, Prometheus)
+integration: servers .venv/.installed-dev ## Run the suite with real servers (Kafka, Prometheus, Alertmanager)
 	.venv/bin/pytest -m integration $(ARGS)
+
+.PHONY: e2e
+e2e: servers .venv/.installed-dev ## Follow one rupture from a recording to the team that is told
+	.venv/bin/pytest -m integration tests/integration/test_end_to_end.py $(ARGS)
 
 .PHONY: quality
 quality: .venv/.installed-dev ## Measure how early and how quiet detection is, against minimum figures
+	@# RUPTURA_QUALITY=whole: beside all baselines, and a month, too
 	.venv/bin/pytest -m quality --numprocesses auto --dist loadscope $(ARGS)
 
 .PHONY: bench
@@ -89,12 +94,12 @@ clean: ## Remove .venv and everything built
 .PHONY: servers
 servers:
 	@missing=; \
-	for program in java mvn kcat prometheus promtool; do \
+	for program in java mvn kcat prometheus promtool prometheus-alertmanager amtool; do \
 	  command -v $$program >/dev/null || missing="$$missing $$program"; \
 	done; \
 	if [ -n "$$missing" ]; then \
 	  echo "make integration misses$$missing; on Debian:" \
-	    "apt-get install default-jre-headless maven kcat prometheus" >&2; \
+	    "apt-get install default-jre-headless maven kcat prometheus prometheus-alertmanager" >&2; \
 	  exit 1; \
 	fi
 
