@@ -24,7 +24,7 @@ from ruptura.shells.health import Pulse
 from ruptura.shells.metrics import Metrics
 
 SHELLS = Path(import_module("ruptura.shells").__path__[0])
-COLLECTED = {"metrics", "health", "faust_metrics", "reload"}
+COLLECTED = {"metrics", "open_alerts", "health", "faust_metrics", "reload"}
 """The modules that make metrics, as filled below; a test holds this against the sources."""
 
 
