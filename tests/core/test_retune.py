@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -11,19 +10,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ruptura.assembly import build_config
+from ruptura.assembly import build_config, build_engine
+from ruptura.core import history
 from ruptura.core.effects import Effects
 from ruptura.core.engine import Config, Engine
-from ruptura.core.record import Input
+from ruptura.core.record import Input, Record
+from ruptura.core.snapshot import ServiceState
 from ruptura.settings import Settings
 from tests.core.test_engine_order import SHORT, rupture
 from tests.simulation.contact_centre import HOUR, MONDAY, add, engine, merged, run
 
 Sections = dict[str, Any]
 
-OBJECTIVES = {"default": {"longest_wait_seconds": 60.0, "backlog_contacts": 20.0}}
+OBJECTIVES = {"default": {"errors_ratio": 0.1, "backlog_contacts": 20.0}}
 BEFORE: Sections = {**SHORT, "services": {"default": {"objectives": OBJECTIVES}}}
-INPUTS = merged(*rupture(3), *rupture(4, partition=1))
+INPUTS = [*merged(*rupture(3), *rupture(4, partition=1))]
 
 OTHERS: dict[str, Sections] = {
     "the same": {},
@@ -47,7 +48,7 @@ OTHERS: dict[str, Sections] = {
             "default": {
                 "objectives": {
                     "default": {
-                        "backlog_contacts": 5.0,
+                        "errors_ratio": 0.02,
                         "service_level_ratio": 0.8,
                         "answer_within_seconds": 3000.0,
                     }
@@ -82,6 +83,27 @@ def states(subject: Engine) -> dict[tuple[int, str], bytes]:
     }
 
 
+def decoded(subject: Engine) -> dict[tuple[int, str], ServiceState]:
+    """States, in which sets have no order."""
+    return {
+        name: msgspec.msgpack.decode(state, type=ServiceState)
+        for name, state in states(subject).items()
+    }
+
+
+def cut_at(hours: float) -> int:
+    """The first input of after so many hours."""
+    return next(n for n, item in enumerate(INPUTS) if _time(item) > MONDAY + hours * HOUR)
+
+
+@cache
+def run_until(hours: float) -> Engine:
+    """An engine after so many hours; only its states may be read."""
+    subject = engine(**BEFORE)
+    run(subject, INPUTS[: cut_at(hours)])
+    return subject
+
+
 @cache
 def undisturbed() -> Effects:
     total = run(engine(**BEFORE), INPUTS)
@@ -91,7 +113,7 @@ def undisturbed() -> Effects:
 
 
 @given(st.lists(st.integers(0, len(INPUTS)), min_size=1, max_size=4))
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=4, deadline=None)
 def test_an_engine_retuned_with_equal_settings_goes_on_exactly_as_before(cuts: list[int]) -> None:
     subject, total, last = engine(**BEFORE), Effects(), 0
     for cut in [*sorted(cuts), len(INPUTS)]:
@@ -101,41 +123,34 @@ def test_an_engine_retuned_with_equal_settings_goes_on_exactly_as_before(cuts: l
     assert total == undisturbed()
 
 
-@pytest.mark.parametrize("hours", [0.5, 3.3, 6.2])
+@pytest.mark.parametrize("hours", [3.3, 6.2])
 @pytest.mark.parametrize("other", OTHERS)
 def test_a_retuned_engine_goes_on_as_one_that_was_restored_under_the_same_settings(
     other: str, hours: float
 ) -> None:
-    cut = next(n for n, item in enumerate(INPUTS) if _time(item) > MONDAY + hours * HOUR)
-    subject = engine(**BEFORE)
-    run(subject, INPUTS[:cut])
-    fresh = restored(subject, OTHERS[other])
+    subject, fresh = (restored(run_until(hours), sections) for sections in ({}, OTHERS[other]))
     subject.retune(config(OTHERS[other]))
-    rest = INPUTS[cut : cut + 4000]
+    cut = cut_at(hours)
+    rest = INPUTS[cut : cut + 2500]
     assert run(subject, rest) == run(fresh, rest)
-    assert states(subject) == states(fresh)
+    assert decoded(subject) == decoded(fresh)
 
 
 def test_the_settings_tell_in_all_partitions_from_the_very_next_step() -> None:
-    cut = next(n for n, item in enumerate(INPUTS) if _time(item) > MONDAY + 5.9 * HOUR)
     said = {}
-    for name in ("the same", "calendar", "alerts"):
-        subject = engine(**BEFORE)
-        before = run(subject, INPUTS[:cut])
+    for name in ("the same", "alerts"):
+        subject = restored(run_until(5.9), {})
         subject.retune(config(OTHERS[name]))
-        after = run(subject, INPUTS[cut:])
-        assert {point.score is None for point in after.points if point.start > MONDAY + 6 * HOUR}
-        opened = [alert for alert in after.alerts if alert.reason == "opened"]
-        assert not before.alerts
-        said[name] = min((alert.updated_at for alert in opened), default=None)
-    assert said["the same"] is not None
-    assert said["alerts"] is not None
-    assert said["alerts"] < said["the same"]
+        opened = [a for a in run(subject, INPUTS[cut_at(5.9) :]).alerts if a.reason == "opened"]
+        said[name] = {a.alert_id: a.updated_at for a in opened}
+    earlier = said["alerts"].keys() & said["the same"].keys()
+    assert earlier
+    assert all(said["alerts"][each] < said["the same"][each] for each in earlier)
 
 
 def test_warm_up_and_open_alerts_are_kept() -> None:
     subject = engine(**BEFORE)
-    cut = next(n for n, item in enumerate(INPUTS) if _time(item) > MONDAY + 6.5 * HOUR)
+    cut = cut_at(6.5)
     before = run(subject, INPUTS[:cut])
     open_ids = {alert.alert_id for alert in before.alerts if alert.status != "resolved"}
     assert open_ids
@@ -179,7 +194,7 @@ def test_parts_of_another_shape_or_of_other_topics_are_refused_and_nothing_chang
         run(one, INPUTS[:3000])
     with pytest.raises(ValueError, match="shape the state, or other topics"):
         subject.retune(config({**shaping, **OTHERS["alerts"]}))
-    assert run(subject, INPUTS[3000:]) == run(twin, INPUTS[3000:])
+    assert run(subject, INPUTS[3000:6000]) == run(twin, INPUTS[3000:6000])
 
 
 def test_where_one_forecast_cannot_go_on_none_is_changed() -> None:
@@ -196,12 +211,12 @@ def test_where_one_forecast_cannot_go_on_none_is_changed() -> None:
     parts = msgspec.structs.replace(good.parts, outlook=outlook)
     with pytest.raises(ValueError, match="does not fit"):
         subject.retune(msgspec.structs.replace(good, parts=parts))
-    assert run(subject, INPUTS[3000:]) == run(twin, INPUTS[3000:])
+    assert run(subject, INPUTS[3000:6000]) == run(twin, INPUTS[3000:6000])
 
 
 def test_in_the_middle_of_a_step_there_is_no_retuning() -> None:
     subject = engine(**BEFORE)
-    portions = subject.steps(INPUTS)
+    portions = subject.steps(INPUTS[:5000])
     next(portions)
     with pytest.raises(RuntimeError, match="not all taken"):
         subject.retune(config({}))
@@ -211,5 +226,13 @@ def test_in_the_middle_of_a_step_there_is_no_retuning() -> None:
 
 
 def test_channels_that_begin_after_it_still_know_what_was_learned_elsewhere() -> None:
-    learned: Callable[[], Any] = lambda: None  # noqa: E731 - replaced below
-    del learned
+    teacher = run_until(3.3)
+    past = history.dump((name, teacher.dump(0, name)) for name in teacher.services(0))
+    subject = build_engine(msgspec.convert(BEFORE, Settings), past)
+    subject.retune(config(OTHERS["alerts"]))
+    effects = run(subject, INPUTS[cut_at(3.3) :][:3000])
+    assert {point.state for point in effects.channels} == {"normal"}
+
+
+def _time(item: Input) -> float:
+    return item.timestamp if isinstance(item, Record) else item.now
