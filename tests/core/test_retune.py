@@ -18,7 +18,18 @@ from ruptura.core.record import Input, Record
 from ruptura.core.snapshot import ServiceState
 from ruptura.settings import Settings
 from tests.core.test_engine_order import SHORT, rupture
-from tests.simulation.contact_centre import HOUR, MONDAY, add, engine, merged, run
+from tests.simulation.contact_centre import (
+    HOUR,
+    METRICS,
+    MONDAY,
+    add,
+    engine,
+    merged,
+    metric,
+    records,
+    run,
+    ticks,
+)
 
 Sections = dict[str, Any]
 
@@ -123,15 +134,17 @@ def test_an_engine_retuned_with_equal_settings_goes_on_exactly_as_before(cuts: l
     assert total == undisturbed()
 
 
-@pytest.mark.parametrize("hours", [3.3, 6.2])
+@pytest.mark.parametrize("hours", [3.3, 5.97, 6.2])
 @pytest.mark.parametrize("other", OTHERS)
 def test_a_retuned_engine_goes_on_as_one_that_was_restored_under_the_same_settings(
     other: str, hours: float
 ) -> None:
-    subject, fresh = (restored(run_until(hours), sections) for sections in ({}, OTHERS[other]))
+    begin, cut, end = (cut_at(hours) + more for more in (0, 500, 2500))
+    subject = restored(run_until(hours), {})
+    run(subject, INPUTS[begin:cut])  # what is kept at hand is there
+    fresh = restored(subject, OTHERS[other])
     subject.retune(config(OTHERS[other]))
-    cut = cut_at(hours)
-    rest = INPUTS[cut : cut + 2500]
+    rest = INPUTS[cut:end]
     assert run(subject, rest) == run(fresh, rest)
     assert decoded(subject) == decoded(fresh)
 
@@ -146,6 +159,29 @@ def test_the_settings_tell_in_all_partitions_from_the_very_next_step() -> None:
     earlier = said["alerts"].keys() & said["the same"].keys()
     assert earlier
     assert all(said["alerts"][each] < said["the same"][each] for each in earlier)
+
+
+def test_series_that_are_judged_by_an_objective_are_judged_by_the_new_one() -> None:
+    patient = {"service_level_ratio": 0.8, "answer_within_seconds": 3600.0}
+    before = {**SHORT, "services": {"default": {"objectives": {"default": patient}}}}
+    told = [
+        (at, metric(at, "answer_seconds", value=20.0 + n % 3 + (200.0 if n > 240 else 0.0)))
+        for n, at in enumerate(MONDAY + 30.0 + 60.0 * minute for minute in range(300))
+    ]
+    tickets = ticks(MONDAY, MONDAY + 5 * HOUR)
+    inputs = merged(records(told, topic=METRICS), tickets)
+    cut = next(n for n, item in enumerate(inputs) if _time(item) > MONDAY + 3 * HOUR)
+    untold, subject, fresh = engine(**before), engine(**before), engine(**SHORT)
+    for one in (untold, subject):
+        run(one, inputs[:cut])
+    fresh.load_clock(0, subject.dump_clock(0))
+    for service in subject.services(0):
+        fresh.load(0, service, subject.dump(0, service))
+    subject.retune(build_config(msgspec.convert(SHORT, Settings)))
+    said = [run(one, inputs[cut:]) for one in (untold, subject, fresh)]
+    assert said[1] == said[2]
+    risks = [max(point.risk for point in each.channels) for each in said]
+    assert risks[0] < risks[1]
 
 
 def test_warm_up_and_open_alerts_are_kept() -> None:
