@@ -70,7 +70,12 @@ def changelog_topic(settings: Settings) -> str:
 
 
 def build_engine(settings: Settings, history: bytes | None = None) -> Engine:
-    """Put an engine together.
+    """Put an engine together; arguments and errors as `build_config`."""
+    return Engine(build_config(settings, history))
+
+
+def build_config(settings: Settings, history: bytes | None = None) -> Config:
+    """Put the parts of an engine together.
 
     Args:
         settings: Of the engine.
@@ -101,16 +106,14 @@ def build_engine(settings: Settings, history: bytes | None = None) -> Engine:
         lambda service, channel: _least_wait(_service(settings, service), channel),
     )
     shape = settings_hash(settings)
-    return Engine(
-        Config(
-            topics=sources(settings),
-            parts=parts,
-            alert=_tuning(settings.alert, AlertTuning),
-            calendar=lambda service, channel: calendar_for(service, channel, settings),
-            plan=plan,
-            shape=shape,
-            history={} if history is None else histories.load(history, parts, shape),
-        )
+    return Config(
+        topics=sources(settings),
+        parts=parts,
+        alert=_tuning(settings.alert, AlertTuning),
+        calendar=lambda service, channel: calendar_for(service, channel, settings),
+        plan=plan,
+        shape=shape,
+        history={} if history is None else histories.load(history, parts, shape),
     )
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ruptura.core.alert import Lifecycle, advance, document, expire
-from ruptura.core.document import Action, Alert, Kind
-from ruptura.core.effects import SeriesPoint
+from ruptura.core.alert import Joined, Lifecycle, advance, document, expire, standing
+from ruptura.core.document import Action, Alert, Cause, Kind
+from ruptura.core.effects import OpenAlert, SeriesPoint
 from ruptura.core.risk import Risk
 from ruptura.core.signal import Signal
 from ruptura.core.tuning import AlertTuning
@@ -245,3 +246,65 @@ def test_whatever_happens_documents_make_sense(steps: list[Step]) -> None:
             assert after.sequence == before.sequence + 1
             assert after.reason != "opened"
         assert (before.status, after.status) != ("critical", "warning")
+
+
+def lived(steps: list[Step]) -> tuple[Lifecycle, list[OpenAlert | None], list[Alert]]:
+    """A lifecycle after these buckets, what stood after each of them, and the documents."""
+    state, stood, told = Lifecycle(), [], []
+    for n, (p, healthy) in enumerate(steps):
+        start = START + 60.0 * n
+        found = risk(p, start=start)
+        moved = advance(state, found, start, start + 60.0, healthy=healthy, tuning=TUNING)
+        if moved is not None:
+            told.append(document(state, moved, "aurora", "voice", {}))
+        stood.append(standing(state, "aurora", "voice"))
+    return state, stood, told
+
+
+def test_what_stands_is_what_the_document_said_when_it_opened() -> None:
+    _, (before, stands), (opened,) = lived([HIGH, HIGH])
+    assert before is None
+    assert stands is not None
+    assert (stands.alert_id, stands.incident_id) == (opened.alert_id, opened.incident_id)
+    assert (stands.severity, stands.kind, stands.exception) == ("warning", "surge", None)
+    assert stands.incident_role == opened.labels["incident_role"] == "primary"
+    assert list(stands.signals) == opened.signals
+    assert list(stands.causes) == opened.causes
+
+
+def test_what_stands_escalates_with_the_alert_and_keeps_its_id() -> None:
+    _, stood, told = lived([HIGH, HIGH, SURE, SURE])
+    severities = [stands.severity for stands in stood if stands is not None]
+    assert severities == ["warning", "warning", "critical"]
+    assert {stands.alert_id for stands in stood if stands is not None} == {told[0].alert_id}
+    assert told[-1].reason == "escalated"
+
+
+def test_nothing_stands_once_the_alert_is_resolved() -> None:
+    _, stood, told = lived([HIGH, HIGH, LOW, LOW, LOW, LOW])
+    assert told[-1].status == "resolved"
+    assert [stands is not None for stands in stood] == [False, True, True, True, False, False]
+
+
+def test_an_alert_that_joined_stands_under_the_incident_of_the_other_with_why() -> None:
+    state, _, (opened,) = lived([HIGH, HIGH])
+    why = Cause("joined:app", 0.0, "Part of it.")
+    state.joined = Joined("0" * 36, why)
+    stands = standing(state, "aurora", "voice")
+    assert stands is not None
+    assert (stands.incident_id, stands.incident_role) == ("0" * 36, "joined")
+    assert stands.alert_id == opened.alert_id
+    assert list(stands.causes) == [*opened.causes, why]
+
+
+def test_an_alert_stands_as_before_when_it_comes_back_from_a_snapshot() -> None:
+    state, stood, _ = lived([HIGH, HIGH, SURE, SURE])
+    restored = msgspec.msgpack.decode(msgspec.msgpack.encode(state), type=Lifecycle)
+    assert stood[-1] is not None
+    assert standing(restored, "aurora", "voice") == stood[-1]
+
+
+def test_what_stands_does_not_change_with_the_lifecycle_after_it() -> None:
+    _, stood, _ = lived([HIGH, HIGH, SURE, SURE, LOW, LOW, LOW])
+    assert stood[1] is not None
+    assert (stood[1].severity, len(stood[1].signals)) == ("warning", 1)

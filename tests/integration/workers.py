@@ -216,16 +216,23 @@ class WorkerProcess:
         settings: Of the worker.
         log: Where its output goes; several runs may share it.
         fault: Python that is run first, to make something in it go wrong.
+        config: A file of settings, under those that are given.
     """
 
-    def __init__(self, settings: Settings, log: Path, fault: str | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        log: Path,
+        fault: str | None = None,
+        config: Path | None = None,
+    ) -> None:
         self._log = log
         self._seen = log.stat().st_size if log.exists() else 0
         self.started = time.monotonic()
         with log.open("ab") as stream:
             self.process = subprocess.Popen(
                 [sys.executable, *(_faulty(fault) if fault else ("-m", "ruptura")), "worker"],
-                env=environment(settings),
+                env=environment(settings) | ({"RUPTURA_CONFIG": str(config)} if config else {}),
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=stream,

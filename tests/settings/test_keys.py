@@ -16,7 +16,7 @@ from ruptura.settings import (
     load,
     settings_hash,
 )
-from ruptura.settings.keys import Key, find_fault, section_keys, service_keys
+from ruptura.settings.keys import Key, find_fault, section_keys, service_keys, shown
 
 NUMBERS = [k for keys in section_keys().values() for k in keys.values() if "number" in k.allowed]
 
@@ -202,3 +202,8 @@ def test_what_is_planned_wrongly_is_refused_with_its_key(
     text = refusal(None, services(**own))
     assert f"services.a.{path}: " in text
     assert expected in text
+
+
+@pytest.mark.parametrize("mark", ["\n", "\r", "\x0b", "\x1c", "\x85", "\u2028", "\u2029"])
+def test_a_value_with_a_line_break_is_shown_on_one_line(mark: str) -> None:
+    assert len(shown(f"a{mark}b").splitlines()) == 1

@@ -17,6 +17,7 @@ from ruptura.core.record import Record
 from ruptura.settings import Settings
 from ruptura.shells import membership
 from ruptura.shells.health import Pulse
+from ruptura.shells.inbox import Parcel
 from ruptura.shells.processor import Processor
 
 TICKETS_0 = TP("ruptura.tickets", 0)
@@ -48,10 +49,14 @@ class Scene:
             dead_lettered=lambda _count: None,
             jumped=None,
             state_refused=None,
+            observe_processing=lambda _seconds, _records: None,
         )
         app = SimpleNamespace(topic=lambda *_, **__: self.topic, should_stop=False)
         engine = SimpleNamespace(
-            steps=self._steps, forget=lambda _partition: (), position=lambda *_: None
+            steps=self._steps,
+            forget=lambda _partition: (),
+            position=lambda *_: None,
+            retune=lambda _config: self.seen.append("retuned"),
         )
         made: Any = Processor
         self.subject = made(app, Settings(), SimpleNamespace(), metrics, Pulse(lambda: 0.0), engine)
@@ -115,6 +120,22 @@ def test_of_partitions_that_are_taken_away_amid_a_step_nothing_more_is_told() ->
     # All portions are taken: the engine steps nothing else before.
     assert scene.seen == ["stepped 1", "told 1", "revoked", "stepped 2", "stepped 3"]
     assert scene.topic.sent == 1
+
+
+def test_other_settings_wait_for_the_end_of_a_step() -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.subject._next_tick = math.inf
+        record = Record(*TICKETS_0, 1, 0.0, None, b"")
+        scene.subject._inbox.put(Parcel(0, [record], 1, lambda: None))
+        stepping = asyncio.ensure_future(scene.subject._step())
+        while "told 1" not in scene.seen:
+            await asyncio.sleep(0.0)
+        assert not stepping.done()
+        await scene.subject.retune(SimpleNamespace())
+        await stepping
+
+    seen = play(scenario).seen
+    assert seen.index("told 1") < seen.index("told 3") < seen.index("retuned")
 
 
 def test_what_was_taken_away_before_a_step_does_not_silence_it() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import ssl
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,9 +17,10 @@ from confluent_kafka import Producer
 from faust.types import TP
 
 from ruptura.assembly import input_topics
+from ruptura.core.engine import Config
 from ruptura.core.record import Record
 from ruptura.settings import KafkaSettings, Settings
-from ruptura.shells import preflight, worker
+from ruptura.shells import logs, preflight, worker
 from ruptura.shells.changelog import StateTable
 from ruptura.shells.demo.embedded import embedded_broker
 from ruptura.shells.metrics import CONTENT_TYPE
@@ -50,6 +52,39 @@ def test_it_counts_events_and_stops_in_order(tmp_path: Path) -> None:
             assert running.get("/healthz")[0] == 200
             running.stop()
             assert running.said("everything is saved")[0]["records"] == 301
+
+
+def test_a_hangup_before_there_is_a_broker_does_not_end_it(tmp_path: Path) -> None:
+    nobody = with_kafka(bootstrap_servers="127.0.0.1:1")
+    settings = tuned(nobody, data_dir=str(tmp_path / "faust"))
+    with WorkerProcess(settings, tmp_path / "worker.log") as running:
+        running.wait(lambda: running.get("/healthz")[0] == 200)
+        running.process.send_signal(signal.SIGHUP)
+        running.wait(lambda: running.counter("ruptura_settings_reload_successful") == 1.0)
+        assert running.process.poll() is None
+        running.stop()
+
+
+def test_another_level_of_the_log_is_taken_over_with_the_settings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scenario() -> None:
+        made = worker.Worker(Settings(), 4, 7071, worker.Vitals(Settings()))
+        retuned: list[Config] = []
+
+        async def retune(config: Config) -> None:
+            retuned.append(config)
+
+        monkeypatch.setattr(made, "_made", SimpleNamespace(retune=retune))
+        loud = msgspec.structs.replace(Settings().worker, log_level="debug")
+        for _ in range(2):
+            await made._apply(msgspec.structs.replace(Settings(), worker=loud))
+        assert len(retuned) == 2
+
+    levels: list[str] = []
+    monkeypatch.setattr(logs, "configure", lambda level, _style: levels.append(level))
+    asyncio.run(scenario())
+    assert levels == ["debug"]
 
 
 def with_kafka(**changes: object) -> Settings:

@@ -30,13 +30,19 @@ def worker(config: Path | None, state_in: Path | None) -> None:
     """Consume events from Kafka, publish alerts, serve /metrics, /healthz and /readyz.
 
     The topics must exist: `ruptura topics create` makes them. Ends cleanly on SIGTERM.
+
+    When the settings file changes, or on SIGHUP, the settings are loaded again: thresholds,
+    objectives, calendars and plans change between two steps, and nothing learned is lost. A file
+    that does not hold, or changes a key that needs a restart (all of `kafka` and `worker` but
+    log_level, names and partitions of topics, bucket_seconds, time_zone), is refused whole: the
+    log says why, and the metric ruptura_settings_reload_successful is 0.
     """
     from ruptura.shells import logs
     from ruptura.shells.worker import run_worker
 
     settings = read_settings(config)
     logs.configure(settings.worker.log_level, settings.worker.log_format)
-    sys.exit(run_worker(settings, state_in))
+    sys.exit(run_worker(settings, state_in, config))
 
 
 @cli.group()

@@ -15,7 +15,7 @@ from ruptura.core.effects import SeriesPoint
 from ruptura.core.event import MAX_MAGNITUDE, Measurement
 from ruptura.core.evidence import Scales
 from ruptura.core.heed import QUEUE
-from ruptura.core.outlook import CALM, Forecast, OutlookFactory, foremost, no_outlook
+from ruptura.core.outlook import CALM, Forecast, Outlook, OutlookFactory, foremost, no_outlook
 from ruptura.core.series import TICKET_SERIES, UNKNOWN_GAUGE, UNKNOWN_RATIO, SeriesSpec
 from ruptura.core.signal import Signal, Watch, WatchState
 from ruptura.core.tuning import DetectionTuning, Index, Moment, WindowTuning
@@ -210,7 +210,7 @@ class Channel:
                 if watch is None:
                     if not value:
                         continue  # a series begins with its first event
-                    watch = self._watch(series, TICKET_SERIES[series], start)
+                    watch = self._watch(series, start)
                 self._observe(watch, start, value, size, phase, points, signals)
         if self._kinds:
             sane = self._close_metrics(index, start, phase, points, signals)
@@ -263,7 +263,7 @@ class Channel:
             value = None if total is None else _metric_value(total, kind)
             if value is not None:
                 if watch is None:
-                    watch = self._watch(metric, self._spec(metric, kind), start)
+                    watch = self._watch(metric, start)
                 amount, size = value
                 if watch.spec.family == "count" and total is not None:
                     amount, size = total.total + total.rest, 1.0
@@ -323,16 +323,26 @@ class Channel:
                 carried.extend(found)
         return carried
 
-    def _spec(self, metric: str, kind: str) -> SeriesSpec:
-        spec = self._parts.catalogue.get(metric)
-        if kind == "ratio":
-            return spec if spec is not None and spec.family == "ratio" else UNKNOWN_RATIO
-        return spec if spec is not None and spec.family != "ratio" else UNKNOWN_GAUGE
-
-    def _watch(self, series: str, spec: SeriesSpec, start: float) -> Watch:
+    def _spec(self, series: str) -> SeriesSpec:
+        """Return how a series is judged here; ValueError where there can be no such series."""
+        kind = self._kinds.get(series)
+        if kind is None:
+            if series not in TICKET_SERIES:
+                raise ValueError(f"unknown series {series!r}")
+            spec = TICKET_SERIES[series]
+        else:
+            found = self._parts.catalogue.get(series)
+            if kind == "ratio":
+                spec = found if found is not None and found.family == "ratio" else UNKNOWN_RATIO
+            else:
+                spec = found if found is not None and found.family != "ratio" else UNKNOWN_GAUGE
         if series in _WAITS:
             least = max(spec.least, self._parts.least_wait(self.service, self.name))
             spec = msgspec.structs.replace(spec, least=least)
+        return spec
+
+    def _watch(self, series: str, start: float) -> Watch:
+        spec = self._spec(series)
         watch = self._watches[series] = Watch(
             self.service,
             self.name,
@@ -356,6 +366,19 @@ class Channel:
         ]
         well += [f.probability < CALM for f in coming if (f.series, "above") in blamed]
         return all(well) if well else None
+
+    def outlook_under(self, parts: Parts) -> Outlook | None:
+        """Return the forecast that goes on from this one's state; ValueError if it cannot."""
+        outlook = parts.outlook(self.service, self.name)
+        if outlook is not None and self._outlook is not None:
+            outlook.load(self._outlook.dump())
+        return outlook
+
+    def retune(self, parts: Parts, outlook: Outlook | None) -> None:
+        """Go on with other parts, and with the forecast that `outlook_under` made of them."""
+        self._parts, self._outlook = parts, outlook
+        for series in _WAITS & self._watches.keys():  # what alone depends on settings
+            self._watches[series].retune(self._spec(series))
 
     def dump(self) -> ChannelState:
         """Return the state."""
@@ -396,21 +419,13 @@ class Channel:
         if self._outlook is not None:
             self._outlook.load(state.outlook)
         for series, watch_state in state.watches.items():
-            kind = self._kinds.get(series)
-            if kind is None and series not in TICKET_SERIES:
-                raise ValueError(f"unknown series {series!r}")
-            spec = TICKET_SERIES[series] if kind is None else self._spec(series, kind)
-            self._watch(series, spec, watch_state.started).load(watch_state)
+            self._watch(series, watch_state.started).load(watch_state)
 
     def learn_from(self, state: ChannelState) -> None:
         """Take over what another channel has learned; ValueError if it could not have."""
         self._kinds = dict(state.kinds)
         for series, learned in state.watches.items():
-            kind = self._kinds.get(series)
-            if kind is None and series not in TICKET_SERIES:
-                raise ValueError(f"unknown series {series!r}")
-            spec = TICKET_SERIES[series] if kind is None else self._spec(series, kind)
-            watch = self._watch(series, spec, learned.started)
+            watch = self._watch(series, learned.started)
             watch.load(learned)
             watch.begin_anew()
 

@@ -39,6 +39,31 @@ class Engine:
         self._is_amid = False  # between two portions of a step
         self._forgotten: set[int] = set()  # since the step began
 
+    def retune(self, config: Config) -> None:
+        """Go on with other parts, between two steps: what is learned, suspected and open stays.
+
+        From here on all is as if the state had been dumped and loaded into an engine of these
+        parts. What channels that begin have learned elsewhere stays what it was, too.
+
+        Args:
+            config: The parts; of the same shape and topics. Its history is not used.
+
+        Raises:
+            RuntimeError: in the middle of `steps`.
+            ValueError: shape or topics are others, or a state does not fit. Nothing has changed.
+        """
+        self._check_settled()
+        former = self._config
+        if config.shape != former.shape or config.topics != former.topics:
+            raise ValueError("other settings shape the state, or other topics are read")
+        config = msgspec.structs.replace(config, history=former.history)
+        held = self._partitions.values()
+        found = [(partition, partition.outlooks_under(config)) for partition in held]
+        # From here on nothing can fail.
+        for partition, outlooks in found:
+            partition.retune(config, outlooks)
+        self._config = config
+
     def step(self, inputs: Iterable[Input]) -> Effects:
         """Take inputs in order and return what they lead to.
 

@@ -41,17 +41,24 @@ def explain(signals: Sequence[AlertSignal], causes: Sequence[Cause], language: L
     for cause in causes:
         kind, _, rest = cause.code.partition(":")
         if kind == "joined":
+            other = _on_one_line(rest)
             lines.append(
-                f"Part of an incident that began on {rest}."
+                f"Part of an incident that began on {other}."
                 if english
-                else f"Parte de um incidente que começou em {rest}."
+                else f"Parte de um incidente que começou em {other}."
             )
     return "\n".join(lines)
 
 
+def _on_one_line(name: str) -> str:
+    """Names come from events: one with a line break must not pass for a line of ours."""
+    return " ".join(name.split())
+
+
 def _line(signal: AlertSignal, *, english: bool) -> str:
-    if signal.series.startswith(_FORECAST):
-        name = signal.series.removeprefix(_FORECAST)
+    series = _on_one_line(signal.series)
+    if series.startswith(_FORECAST):
+        name = series.removeprefix(_FORECAST)
         promise = _PROMISES.get(name, (name, name))[0 if english else 1]
         breach = 1.0 - signal.score
         if english:
@@ -60,11 +67,11 @@ def _line(signal: AlertSignal, *, english: bool) -> str:
     began = f"{signal.since:%H:%M} UTC"
     if signal.observed is None:
         if english:
-            return f"{signal.series}: nothing has come since {began}."
-        return f"{signal.series}: nada chegou desde {began}."
+            return f"{series}: nothing has come since {began}."
+        return f"{series}: nada chegou desde {began}."
     seen, usual = f"{signal.observed:.3g}", f"{signal.expected:.3g}"
     if english:
         side = "above" if signal.direction == "above" else "below"
-        return f"{signal.series} {side} normal since {began}: {seen}, {usual} expected."
+        return f"{series} {side} normal since {began}: {seen}, {usual} expected."
     side = "acima" if signal.direction == "above" else "abaixo"
-    return f"{signal.series} {side} do normal desde {began}: {seen}, esperado {usual}."
+    return f"{series} {side} do normal desde {began}: {seen}, esperado {usual}."

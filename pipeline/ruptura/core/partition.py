@@ -15,6 +15,7 @@ from ruptura.core.document import Action
 from ruptura.core.effects import ChannelPoint, Effects, SeriesPoint, State
 from ruptura.core.event import TopicKind
 from ruptura.core.heed import heed, more
+from ruptura.core.outlook import Outlook
 from ruptura.core.record import Tick
 from ruptura.core.risk import combine
 from ruptura.core.signal import Signal
@@ -91,6 +92,11 @@ class Service:
         self.is_changed = False
         self.reflected: dict[str, int] = {}  # next offset by topic, as restored
 
+    def retune(self, config: Config) -> None:
+        """Go on with another calendar and another plan."""
+        self._calendar, self._calendars = config.calendar, {}
+        self.plan = config.plan(self.name)
+
     def forget(self, channel: str) -> None:
         """Let go of what is known of a channel that is gone."""
         self._calendars.pop(channel, None)
@@ -121,12 +127,9 @@ class Partition:
     __slots__ = ("bucket", "changed", "channels", "closable", "config", "services", "watermark")
 
     def __init__(self, config: Config) -> None:
-        window = config.parts.window
         self.config = config
-        self.bucket = float(window.bucket_seconds)
-        self.watermark = Watermark(
-            tuple(config.topics), self.bucket, window.lateness_seconds, window.idle_seconds
-        )
+        self.bucket = float(config.parts.window.bucket_seconds)
+        self.watermark = _watermark(config)
         self.services: dict[str, Service] = {}
         self.changed: dict[str, Service] = {}
         self.closable = _NEVER
@@ -141,6 +144,30 @@ class Partition:
         """Note that the state of a service is known elsewhere."""
         service.is_changed = False
         self.changed.pop(service.name, None)
+
+    def outlooks_under(self, config: Config) -> Sequence[tuple[Channel, Outlook | None]]:
+        """Return each channel with its forecast of other parts; ValueError if one cannot be."""
+        return [
+            (channel, channel.outlook_under(config.parts))
+            for service in self.services.values()
+            for channel in service.channels.values()
+        ]
+
+    def retune(self, config: Config, outlooks: Sequence[tuple[Channel, Outlook | None]]) -> None:
+        """Go on with other parts of the same shape and topics.
+
+        Args:
+            config: The parts.
+            outlooks: What `outlooks_under` them has returned.
+        """
+        self.config = config
+        watermark = _watermark(config)
+        watermark.load(self.watermark.sources)
+        self.watermark = watermark
+        for service in self.services.values():
+            service.retune(config)
+        for channel, outlook in outlooks:
+            channel.retune(config.parts, outlook)
 
     def tick(self, tick: Tick, effects: Effects) -> Iterator[None]:
         """Let time pass for one source; yields as `close`."""
@@ -297,6 +324,16 @@ class Partition:
         else:
             del service.channels[name]
             self.channels -= 1
+
+
+def _watermark(config: Config) -> Watermark:
+    window = config.parts.window
+    return Watermark(
+        tuple(config.topics),
+        float(window.bucket_seconds),
+        window.lateness_seconds,
+        window.idle_seconds,
+    )
 
 
 def _is_portion(effects: Effects) -> bool:

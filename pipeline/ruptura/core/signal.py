@@ -270,6 +270,10 @@ class Watch:
                 signals.append(self._signal(spec.below, "below", below, point, share))
         return tuple(signals)
 
+    def retune(self, spec: SeriesSpec) -> None:
+        """Be judged by another spec of the same family and scale."""
+        self.spec, self._yardstick = spec, Yardstick(spec)
+
     @property
     def recent(self) -> float:
         """What was seen within some minutes; of counts, in events."""

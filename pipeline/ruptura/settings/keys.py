@@ -15,6 +15,9 @@ from msgspec import NODEFAULT, Meta
 from ruptura.settings.sections import Settings
 from ruptura.settings.services import ServiceSettings
 
+_BREAKS = {mark: f"\\u{mark:04x}" for mark in (0x85, 0x2028, 0x2029)}
+"""Line breaks that JSON leaves as they are."""
+
 _UNITS = {"_seconds": "seconds", "_buckets": "buckets"}
 
 
@@ -110,6 +113,7 @@ def shown(value: object) -> str:
     if not isinstance(value, str):
         return str(value)
     text = msgspec.json.encode(value.encode("utf-8", "replace").decode()).decode()
+    text = text.translate(_BREAKS)
     return text if len(text) <= 80 else f'{text[:77]}..."'
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import platform
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import get_args
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -29,7 +29,7 @@ from ruptura import __version__
 from ruptura.core.document import Kind
 from ruptura.core.effects import ChannelPoint, Effects, OpenAlert, SeriesPoint, State
 from ruptura.core.event import Reason
-from ruptura.core.explanation import LANGUAGES, explain
+from ruptura.shells.open_alerts import alert_gauges
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 """Media type of `Metrics.render`."""
@@ -372,7 +372,7 @@ class Metrics(Collector):
         yield state
         yield probability
         yield expected
-        yield from _alert_gauges(opened)
+        yield from alert_gauges(opened)
 
     def _series_gauges(self) -> Iterator[Metric]:
         points = [
@@ -387,43 +387,6 @@ class Metrics(Collector):
                 if value is not None:
                     gauge.add_metric((point.service, point.channel, point.series), value)
             yield gauge
-
-
-def _alert_gauges(opened: Sequence[tuple[_Channel, OpenAlert]]) -> Iterator[Metric]:
-    """What an alerting rule needs: which alerts are open, and why."""
-    labels = ["service", "channel"]
-    info = GaugeMetricFamily(
-        "ruptura_alert_info",
-        "1 for each open alert; absent when it has ended.",
-        labels=[
-            *labels,
-            *("severity", "kind", "exception", "alert_id", "incident_id", "incident_role"),
-        ],
-    )
-    why = GaugeMetricFamily(
-        "ruptura_alert_explanation_info",
-        "1 for each open alert and language; what is seen, in words.",
-        labels=[*labels, "language", "text"],
-    )
-    causes = GaugeMetricFamily(
-        "ruptura_alert_cause_log_odds",
-        "Terms of the risk of each open alert, in natural log-odds; they add up to its logit.",
-        labels=[*labels, "cause"],
-    )
-    for channel, alert in opened:
-        identity = (alert.kind, alert.exception or "", alert.alert_id, alert.incident_id)
-        info.add_metric((*channel, alert.severity, *identity, alert.incident_role), 1)
-        for language in LANGUAGES:
-            text = explain(alert.signals, alert.causes, language)
-            why.add_metric((*channel, language, text), 1)
-        terms: dict[str, float] = {}
-        for cause in alert.causes:
-            terms[cause.code] = terms.get(cause.code, 0.0) + cause.contribution
-        for code, contribution in terms.items():
-            causes.add_metric((*channel, code), contribution)
-    yield info
-    yield why
-    yield causes
 
 
 class _Histogram:

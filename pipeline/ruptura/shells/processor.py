@@ -22,7 +22,7 @@ from faust.types import TP
 
 from ruptura.assembly import build_routing, read_topics
 from ruptura.core.effects import Effects
-from ruptura.core.engine import Engine
+from ruptura.core.engine import Config, Engine
 from ruptura.core.record import Input, Tick
 from ruptura.routing import in_terms_of_topics
 from ruptura.settings import Settings
@@ -226,6 +226,21 @@ class Processor:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_IDLE_SECONDS):
                 await self._news.wait()
+
+    async def retune(self, config: Config) -> None:
+        """Go on with other parts, in all partitions between the same two steps.
+
+        After a crash, what came since the last checkpoint is stepped again, with whatever settings
+        are in force then.
+
+        It takes 2 µs for each channel, and 0.2 ms for each one with objectives, whose forecast is
+        made anew; nothing else runs meanwhile.
+
+        Raises:
+            ValueError: as `Engine.retune`; nothing has changed.
+        """
+        async with self._stepping:
+            self._engine.retune(config)
 
     async def finish(self) -> None:
         """Step what waits and take a last checkpoint, while the producer still runs."""

@@ -20,7 +20,7 @@ from aiohttp import web
 from faust.types import TP
 from prometheus_client import CollectorRegistry
 
-from ruptura.assembly import build_engine, read_topics
+from ruptura.assembly import build_config, build_engine, read_topics
 from ruptura.core.record import Record
 from ruptura.settings import Settings
 from ruptura.shells import clients, logs, preflight
@@ -30,6 +30,7 @@ from ruptura.shells.health import DOUBT_SECONDS, LIMITS, Pulse
 from ruptura.shells.history import warm_engine
 from ruptura.shells.metrics import CONTENT_TYPE, Metrics
 from ruptura.shells.processor import RAW, Processor
+from ruptura.shells.reload import Reloader, Standing
 from ruptura.shells.transport import Batching, batching
 
 _log = structlog.get_logger("ruptura.worker")
@@ -75,7 +76,9 @@ class Vitals:
         self.registry = CollectorRegistry()
         self.metrics = Metrics(self.registry, settings.worker.max_label_sets)
         self.pulse = Pulse(time.monotonic)
+        self.standing = Standing(settings)
         self.registry.register(self.pulse)
+        self.registry.register(self.standing)
 
     def page(self, path: str, is_ready: bool) -> tuple[int, bytes, str]:
         """Return status, content and its type."""
@@ -110,6 +113,7 @@ class Worker:
         web_port: Port of the web server.
         vitals: What it shows of itself.
         state_in: What a replay had learned, if channels that begin shall know it.
+        reloader: Where new settings come from; None: from nowhere.
 
     Raises:
         HistoryError: `state_in` cannot be used.
@@ -122,10 +126,12 @@ class Worker:
         web_port: int,
         vitals: Vitals,
         state_in: Path | None = None,
+        reloader: Reloader | None = None,
     ) -> None:
-        topics = msgspec.structs.replace(settings.topics, partitions=partitions)
-        self._settings = settings = msgspec.structs.replace(settings, topics=topics)
+        self._partitions = partitions
+        self._settings = settings = self._as_found(settings)
         self._vitals = vitals
+        self._reloader = reloader
         self._engine = (
             build_engine(settings) if state_in is None else warm_engine(settings, state_in)
         )
@@ -147,6 +153,7 @@ class Worker:
             self.app.agent(topic, name=f"feed-{name}")(self._feed)
         self.app.task(self._run)
         self.app.task(self._watch)
+        self.app.task(self._reload)
         signals: Any = self.app  # whose types no handler of named arguments satisfies
         signals.on_partitions_revoked.connect(self._on_revoked, weak=False)
         signals.on_before_shutdown.connect(self._on_shutdown, weak=False)
@@ -178,6 +185,23 @@ class Worker:
 
     async def _run(self) -> None:
         await self._processor.run()
+
+    def _as_found(self, settings: Settings) -> Settings:
+        """Return settings with as many partitions as the topics really have."""
+        topics = msgspec.structs.replace(settings.topics, partitions=self._partitions)
+        return msgspec.structs.replace(settings, topics=topics)
+
+    async def _reload(self) -> None:
+        if self._reloader is not None:
+            await self._reloader.run(self._apply, lambda: bool(self.app.should_stop))
+
+    async def _apply(self, settings: Settings) -> None:
+        """Put settings into force, of which no key that differs needs a restart."""
+        former, settings = self._settings.worker, self._as_found(settings)
+        await self._processor.retune(build_config(settings))
+        self._settings = settings
+        if settings.worker.log_level != former.log_level:
+            logs.configure(settings.worker.log_level, settings.worker.log_format)
 
     async def _watch(self) -> None:
         """While Kafka does not answer, find out whether it is there at all, and say so."""
@@ -263,12 +287,13 @@ def _credentials(settings: Settings) -> Any:
     return None if context is None else faust.SSLCredentials(context)
 
 
-def run_worker(settings: Settings, state_in: Path | None = None) -> int:
-    """Run until SIGTERM or SIGINT.
+def run_worker(settings: Settings, state_in: Path | None = None, config: Path | None = None) -> int:
+    """Run until SIGTERM or SIGINT; on SIGHUP, and when their file changes, load settings anew.
 
     Args:
         settings: Of the worker.
         state_in: What a replay had learned, for channels that begin.
+        config: The file of the settings, if there is one.
 
     Returns:
         The exit code: 0 after a clean stop, 1 where it could not start or had to end.
@@ -278,19 +303,21 @@ def run_worker(settings: Settings, state_in: Path | None = None) -> int:
         OSError: the data directory cannot be made.
         HistoryError: `state_in` cannot be used.
     """
+    vitals = Vitals(settings)
+    reloader = Reloader(config, settings, vitals.standing)
+    signal.signal(signal.SIGHUP, reloader.ask)  # at once: by default it ends the process
     if state_in is not None:
         warm_engine(settings, state_in)  # tried before anything is waited for
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)  # until Faust's own handlers are there
-    code = _run(settings, state_in)
+    code = _run(settings, vitals, state_in, reloader)
     if code == 0:
         _log.info("worker stopped")
     return code
 
 
-def _run(settings: Settings, state_in: Path | None) -> int:
+def _run(settings: Settings, vitals: Vitals, state_in: Path | None, reloader: Reloader) -> int:
     Path(settings.worker.data_dir).mkdir(parents=True, exist_ok=True)
-    vitals = Vitals(settings)
     try:
         port = preflight.free_port(settings.worker.web_host, settings.worker.web_port)
         _log.info(
@@ -304,7 +331,7 @@ def _run(settings: Settings, state_in: Path | None) -> int:
         _log.error("cannot start", cause=str(error))
         return 1
     _log.info("topics found", partitions=partitions)
-    worker = Worker(settings, partitions, port, vitals, state_in)
+    worker = Worker(settings, partitions, port, vitals, state_in, reloader)
     return _execute(worker, settings.worker.stop_seconds)
 
 
