@@ -9,6 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from ruptura.simulator.loading import load_scenario
 from tests.deploy.manifests import DEPLOY, SCHEMAS, parse, read, settings_from
 
 [COMPOSE] = read(DEPLOY / "compose.yaml")
@@ -111,6 +112,17 @@ def test_the_only_place_to_write_is_a_small_file_system_in_memory() -> None:
     data = settings_from(variables(OURS["worker"])).worker.data_dir
     [tmpfs] = OURS["worker"]["tmpfs"]
     assert data.startswith(tmpfs.partition(":")[0] + "/")
+
+
+def test_the_stream_to_show_learns_for_a_day_and_breaks_long_enough_to_be_scraped() -> None:
+    scenario = load_scenario(DEPLOY / "demo.toml")
+    warm_up = settings_from(variables(OURS["worker"])).detection.warm_up_seconds
+    [rupture] = scenario.ruptures
+    assert min(rupture.day) * 86_400 >= warm_up
+    command = OURS["publish"]["command"]
+    speed = float(command[command.index("--speed") + 1])
+    scrape_seconds = 15.0
+    assert min(rupture.duration_minutes) * 60.0 / speed >= 4 * scrape_seconds
 
 
 def test_nothing_secret_stands_in_it() -> None:
