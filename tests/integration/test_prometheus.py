@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 import time
-import urllib.parse
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from ruptura.settings import Settings
-from tests.integration.kafka_server import free_ports
+from tests.integration.prometheus_server import ask, prometheus
 from tests.integration.workers import (
     SERVICES,
     ruptura,
@@ -25,44 +19,6 @@ from tests.integration.workers import (
 )
 
 pytestmark = pytest.mark.integration
-
-
-@contextmanager
-def prometheus(folder: Path, target: str) -> Iterator[str]:
-    """A Prometheus that scrapes one target each second; its address."""
-    [port] = free_ports(1)
-    config = folder / "prometheus.yml"
-    config.write_text(
-        "global: {scrape_interval: 1s}\n"
-        "scrape_configs:\n"
-        f"  - {{job_name: ruptura, static_configs: [{{targets: ['{target}']}}]}}\n"
-    )
-    with (folder / "prometheus.log").open("wb") as log:
-        process = subprocess.Popen(
-            ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={folder / 'tsdb'}",
-             f"--web.listen-address=127.0.0.1:{port}"],
-            stdout=log, stderr=log,
-        )  # fmt: skip
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def ask(address: str, query: str) -> dict[tuple[tuple[str, str], ...], float]:
-    """The samples that a query yields, by their labels; empty while Prometheus starts."""
-    url = f"{address}/api/v1/query?" + urllib.parse.urlencode({"query": query})
-    try:
-        with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - an address of ours
-            document = json.load(answer)
-    except OSError:
-        return {}
-    assert document["status"] == "success", document
-    return {
-        tuple(sorted(found["metric"].items())): float(found["value"][1])
-        for found in document["data"]["result"]
-    }
 
 
 def test_prometheus_knows_what_the_worker_has_seen(

@@ -216,15 +216,27 @@ class WorkerProcess:
         settings: Of the worker.
         log: Where its output goes; several runs may share it.
         fault: Python that is run first, to make something in it go wrong.
+        options: Further ones of the command line.
     """
 
-    def __init__(self, settings: Settings, log: Path, fault: str | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        log: Path,
+        fault: str | None = None,
+        options: Sequence[str] = (),
+    ) -> None:
         self._log = log
         self._seen = log.stat().st_size if log.exists() else 0
         self.started = time.monotonic()
         with log.open("ab") as stream:
             self.process = subprocess.Popen(
-                [sys.executable, *(_faulty(fault) if fault else ("-m", "ruptura")), "worker"],
+                [
+                    sys.executable,
+                    *(_faulty(fault) if fault else ("-m", "ruptura")),
+                    "worker",
+                    *options,
+                ],
                 env=environment(settings),
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
@@ -313,9 +325,9 @@ class WorkerProcess:
 
 
 @contextmanager
-def worker(settings: Settings, log: Path) -> Iterator[WorkerProcess]:
+def worker(settings: Settings, log: Path, *options: str) -> Iterator[WorkerProcess]:
     """A worker that is ready; killed at the end if it still runs."""
-    with WorkerProcess(settings, log) as running:
+    with WorkerProcess(settings, log, options=options) as running:
         running.wait_ready()
         yield running
 
