@@ -41,7 +41,7 @@ def panels(uid: str) -> list[dict[str, Any]]:
     return found
 
 
-def annotations(uid: str) -> list[dict[str, Any]]:
+def marks(uid: str) -> list[dict[str, Any]]:
     """What is marked in the graphs of a dashboard; perhaps nothing."""
     found: list[dict[str, Any]] = dashboard(uid)["annotations"].get("list", [])
     return found
@@ -53,7 +53,7 @@ def queries(uid: str) -> Iterator[Query]:
         for target in panel["targets"]:
             place = f"{uid} / {panel['title']} / {target['refId']}"
             yield Query(place, target["expr"], bool(target.get("range")))
-    for annotation in annotations(uid):
+    for annotation in marks(uid):
         yield Query(f"{uid} / annotation {annotation['name']}", annotation["expr"], True)
 
 

@@ -150,8 +150,17 @@ def recordings(folder: Path, settings: Settings) -> tuple[Path, Path]:
 
 
 def disturb(settings: Settings) -> None:
-    """Send what a producer at fault would: no JSON, no channel, a foreign key."""
-    producer = Producer({"bootstrap.servers": settings.kafka.bootstrap_servers})
+    """Send what a producer at fault would: no JSON, no channel, the key of another service.
+
+    The service under a foreign key is one of its own: of `loja` there would be two, in two
+    partitions, and the gauges would show now this, now that.
+    """
+    producer = Producer(
+        {
+            "bootstrap.servers": settings.kafka.bootstrap_servers,
+            "partitioner": "murmur2_random",  # to the partition that `publish` uses for the key
+        }
+    )
     event = {
         "event_id": "foreign-1",
         "ticket_id": "foreign-1",
@@ -164,7 +173,7 @@ def disturb(settings: Settings) -> None:
     for key, value in (
         (b"loja", b"{"),
         (b"loja", json.dumps(without_channel).encode()),
-        (b"app-1", json.dumps(event).encode()),
+        (b"loja", json.dumps(event | {"service": "outra", "channel": "chat"}).encode()),
     ):
         producer.produce(settings.topics.tickets, value, key)
     assert producer.flush(30.0) == 0

@@ -223,8 +223,8 @@ def _table(axes: Any, panel: Panel, curves: Sequence[Curve]) -> None:
         cellColours=hues,
         colLabels=headings,
         colColours=["#eef1f4"] * len(headings),
-        colWidths=[width / sum(widths) for width in widths],
-        loc="upper left",
+        colWidths=[0.98 * width / sum(widths) for width in widths],
+        loc="upper center",
         cellLoc="left",
     )
     made.auto_set_font_size(False)
@@ -250,7 +250,7 @@ def _cell(value: object, settings: Mapping[str, Any], unit: str) -> tuple[str, s
 def _legend(axes: Any) -> None:
     _, names = axes.get_legend_handles_labels()
     if names:
-        axes.legend(fontsize=7, loc="upper left", ncols=4, framealpha=0.7)
+        axes.legend(fontsize=7, loc="lower right", bbox_to_anchor=(1, 1), ncols=6, frameon=False)
 
 
 _TIMED: Final[dict[str, Callable[[Any, Panel, Sequence[Curve], Clock], None]]] = {
