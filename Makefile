@@ -54,6 +54,10 @@ bench: build/rivals/.installed .venv/.installed-dev ## Measure the worker beside
 soak: servers .venv/.installed-dev ## Disturb workers and Kafka at random, compare with a replay
 	.venv/bin/python -m tests.soak.run $(ARGS)
 
+.PHONY: dashboards
+dashboards: .venv/.installed-dev ## Write the Grafana dashboards as JSON (ARGS=--check compares)
+	.venv/bin/python deploy/grafana/generate.py $(ARGS)
+
 .PHONY: install
 install: .venv/.installed ## Install Ruptura into .venv, and nothing else
 
@@ -97,9 +101,11 @@ servers:
 	for program in java mvn kcat prometheus promtool prometheus-alertmanager amtool; do \
 	  command -v $$program >/dev/null || missing="$$missing $$program"; \
 	done; \
+	command -v kustomize >/dev/null || command -v kubectl >/dev/null || missing="$$missing kustomize"; \
 	if [ -n "$$missing" ]; then \
 	  echo "make integration misses$$missing; on Debian:" \
-	    "apt-get install default-jre-headless maven kcat prometheus prometheus-alertmanager" >&2; \
+	    "apt-get install default-jre-headless maven kcat prometheus prometheus-alertmanager;" \
+	    "kustomize by go install, or kubectl" >&2; \
 	  exit 1; \
 	fi
 

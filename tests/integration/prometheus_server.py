@@ -112,7 +112,7 @@ class PrometheusServer(ServerProcess):
 
     def ask(self, query: str) -> dict[Labels, float]:
         """The samples that a query yields now, by their labels."""
-        data = self._get("query", query=query)
+        data = self.get("query", query=query)
         return {
             tuple(sorted(found["metric"].items())): float(found["value"][1])
             for found in data["result"]
@@ -120,12 +120,16 @@ class PrometheusServer(ServerProcess):
 
     def alerts(self) -> list[dict[str, Any]]:
         """Alerts pending and firing, each with `labels`, `annotations` and `state`."""
-        return list(self._get("alerts")["alerts"])
+        return list(self.get("alerts")["alerts"])
 
-    def _get(self, path: str, **parameters: str) -> dict[str, Any]:
+    def get(self, path: str, **parameters: object) -> Any:
+        """The data of an answer of the API.
+
+        Raises:
+            OSError: nobody answers, or Prometheus refuses.
+        """
         url = f"{self.address}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
         with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - an address of ours
             document = json.load(answer)
         assert document["status"] == "success", document
-        data: dict[str, Any] = document["data"]
-        return data
+        return document["data"]

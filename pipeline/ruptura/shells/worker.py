@@ -18,7 +18,7 @@ import msgspec
 import structlog
 from aiohttp import web
 from faust.types import TP
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 
 from ruptura.assembly import build_config, build_engine, read_topics
 from ruptura.core.record import Record
@@ -79,6 +79,7 @@ class Vitals:
         self.standing = Standing(settings)
         self.registry.register(self.pulse)
         self.registry.register(self.standing)
+        ProcessCollector(registry=self.registry)  # memory and processor time, where /proc is
 
     def page(self, path: str, is_ready: bool) -> tuple[int, bytes, str]:
         """Return status, content and its type."""
