@@ -101,11 +101,9 @@ servers:
 	for program in java mvn kcat prometheus promtool prometheus-alertmanager amtool; do \
 	  command -v $$program >/dev/null || missing="$$missing $$program"; \
 	done; \
-	command -v kustomize >/dev/null || command -v kubectl >/dev/null || missing="$$missing kustomize"; \
 	if [ -n "$$missing" ]; then \
 	  echo "make integration misses$$missing; on Debian:" \
-	    "apt-get install default-jre-headless maven kcat prometheus prometheus-alertmanager;" \
-	    "kustomize by go install, or kubectl" >&2; \
+	    "apt-get install default-jre-headless maven kcat prometheus prometheus-alertmanager" >&2; \
 	  exit 1; \
 	fi
 

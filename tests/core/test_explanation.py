@@ -31,8 +31,11 @@ def signal(series: str = "tickets.opened", **changes: Any) -> AlertSignal:
 @pytest.mark.parametrize(
     ("language", "line"),
     [
-        ("en", "tickets.opened above normal since 14:05 UTC: 31, 4.25 expected."),
-        ("pt-BR", "tickets.opened acima do normal desde 14:05 UTC: 31, esperado 4.25."),
+        ("en", "tickets.opened above normal since 14:05 UTC; last bucket 31, 4.25 expected."),
+        (
+            "pt-BR",
+            "tickets.opened acima do normal desde 14:05 UTC; último intervalo 31, esperado 4,25.",
+        ),
     ],
 )
 def test_what_is_more_than_usual_is_told_with_both_numbers(language: Language, line: str) -> None:
@@ -42,11 +45,16 @@ def test_what_is_more_than_usual_is_told_with_both_numbers(language: Language, l
 @pytest.mark.parametrize(
     ("language", "line"),
     [
-        ("en", "requests below normal since 14:05 UTC: 1.23e+03, 9.9e+03 expected."),
-        ("pt-BR", "requests abaixo do normal desde 14:05 UTC: 1.23e+03, esperado 9.9e+03."),
+        ("en", "requests below normal since 14:05 UTC; last bucket 1234, 9900 expected."),
+        (
+            "pt-BR",
+            "requests abaixo do normal desde 14:05 UTC; último intervalo 1234, esperado 9900.",
+        ),
     ],
 )
-def test_what_is_less_than_usual_is_told_to_three_digits(language: Language, line: str) -> None:
+def test_what_is_less_than_usual_is_told_without_digits_that_say_nothing(
+    language: Language, line: str
+) -> None:
     told = signal("requests", direction="below", observed=1234.5, expected=9900.0)
     assert explain([told], [], language) == line
 

@@ -205,7 +205,8 @@ def built(overlay: str) -> dict[str, dict[str, Any]]:
     if shutil.which("kustomize"):
         command = ["kustomize", "build", folder]
     else:
-        assert shutil.which("kubectl"), "the integration tests need `kustomize` or `kubectl`"
+        if not shutil.which("kubectl"):
+            pytest.skip("neither kustomize nor kubectl is installed")
         command = ["kubectl", "kustomize", folder]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -8,6 +8,7 @@ import subprocess
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ruptura import __version__
 from ruptura.core.document import Alert, Message
-from ruptura.core.effects import ChannelPoint, Effects, SeriesPoint, State
+from ruptura.core.effects import ChannelPoint, Effects, OpenAlert, SeriesPoint, State
 from ruptura.core.event import Reason, Rejection
 from ruptura.core.record import Record
 from ruptura.shells.metrics import MAX_TOPICS, Metrics
@@ -422,3 +423,19 @@ def test_promtool_finds_no_fault() -> None:
     )
 
     assert (check.returncode, check.stdout, check.stderr) == (0, b"", b"")
+
+
+def test_an_open_alert_is_told_of_even_where_its_channel_has_no_gauges_of_its_own() -> None:
+    metrics = fresh(max_channels=1)
+    alert = OpenAlert("a-1", "i-1", "primary", "critical", "surge", None, [], [])
+    told = ChannelPoint("shop", "voice", 120.0, 0.99, "critical", alert=alert)
+    metrics.apply(Effects(channels=[risk("chat"), told]))
+    assert value(metrics, "channel_risk", service="shop", channel="voice") is None
+    assert [labels["alert_id"] for labels in infos(metrics)] == ["a-1"]
+
+    metrics.apply(Effects(channels=[msgspec.structs.replace(told, state="normal", alert=None)]))
+    assert infos(metrics) == []
+
+
+def infos(metrics: Metrics) -> list[dict[str, str]]:
+    return [dict(labels) for name, labels in samples(metrics) if name == "ruptura_alert_info"]

@@ -92,8 +92,8 @@ def test_it_is_explained_in_each_language() -> None:
     found = shown(("voice", opened()), name="explanation_info")
     series = "tickets.exceptions_product"
     assert {labels["language"]: labels["text"] for labels, _ in found} == {
-        "en": f"{series} above normal since 14:05 UTC: 12, 1 expected.",
-        "pt-BR": f"{series} acima do normal desde 14:05 UTC: 12, esperado 1.",
+        "en": f"{series} above normal since 14:05 UTC; last bucket 12, 1 expected.",
+        "pt-BR": f"{series} acima do normal desde 14:05 UTC; último intervalo 12, esperado 1.",
     }
     assert {value for _, value in found} == {1.0}
 

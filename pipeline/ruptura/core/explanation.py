@@ -69,9 +69,14 @@ def _line(signal: AlertSignal, *, english: bool) -> str:
         if english:
             return f"{series}: nothing has come since {began}."
         return f"{series}: nada chegou desde {began}."
-    seen, usual = f"{signal.observed:.3g}", f"{signal.expected:.3g}"
+    seen, usual = _number(signal.observed), _number(signal.expected)
     if english:
         side = "above" if signal.direction == "above" else "below"
-        return f"{series} {side} normal since {began}: {seen}, {usual} expected."
+        return f"{series} {side} normal since {began}; last bucket {seen}, {usual} expected."
     side = "acima" if signal.direction == "above" else "abaixo"
-    return f"{series} {side} do normal desde {began}: {seen}, esperado {usual}."
+    seen, usual = seen.replace(".", ","), usual.replace(".", ",")
+    return f"{series} {side} do normal desde {began}; último intervalo {seen}, esperado {usual}."
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}" if abs(value) < 1000.0 or abs(value) >= 1e9 else f"{value:.0f}"

@@ -27,7 +27,7 @@ from prometheus_client.registry import Collector
 
 from ruptura import __version__
 from ruptura.core.document import Kind
-from ruptura.core.effects import ChannelPoint, Effects, OpenAlert, SeriesPoint, State
+from ruptura.core.effects import ChannelPoint, Effects, SeriesPoint, State
 from ruptura.core.event import Reason
 from ruptura.shells.open_alerts import alert_gauges
 
@@ -100,7 +100,7 @@ class Metrics(Collector):
         self._lags: dict[_Source, float] = {}
         self._series: dict[_Channel, dict[str, SeriesPoint]] = {}
         self._channels: dict[_Channel, ChannelPoint] = {}
-        self._active: dict[_Channel, State] = {}
+        self._active: dict[_Channel, ChannelPoint] = {}  # all of them: who is open must be told
         registry.register(self)
 
     def apply(self, effects: Effects) -> None:
@@ -200,7 +200,7 @@ class Metrics(Collector):
     def _apply_channel(self, point: ChannelPoint) -> None:
         channel = (point.service, point.channel)
         if point.state in _ACTIVE:
-            self._active[channel] = point.state
+            self._active[channel] = point
         else:
             self._active.pop(channel, None)
         if self._admit(channel):
@@ -330,7 +330,7 @@ class Metrics(Collector):
         active = GaugeMetricFamily(
             "ruptura_active_alerts", "Channels in alert, by severity.", labels=["severity"]
         )
-        states = list(self._active.values())
+        states = [point.state for point in list(self._active.values())]
         for state in _ACTIVE:
             active.add_metric((state,), states.count(state))
         yield active
@@ -357,10 +357,7 @@ class Metrics(Collector):
             "horizon.",
             labels=labels,
         )
-        opened: list[tuple[_Channel, OpenAlert]] = []
         for channel, point in list(self._channels.items()):
-            if point.alert is not None:
-                opened.append((channel, point.alert))
             risk.add_metric(channel, point.risk)
             if point.breach_probability is not None:
                 probability.add_metric(channel, point.breach_probability)
@@ -372,7 +369,8 @@ class Metrics(Collector):
         yield state
         yield probability
         yield expected
-        yield from alert_gauges(opened)
+        active = list(self._active.items())
+        yield from alert_gauges((name, p.alert) for name, p in active if p.alert is not None)
 
     def _series_gauges(self) -> Iterator[Metric]:
         points = [
