@@ -308,3 +308,30 @@ def test_what_stands_does_not_change_with_the_lifecycle_after_it() -> None:
     _, stood, _ = lived([HIGH, HIGH, SURE, SURE, LOW, LOW, LOW])
     assert stood[1] is not None
     assert (stood[1].severity, len(stood[1].signals)) == ("warning", 1)
+
+
+def test_the_exception_of_an_open_alert_changes_only_with_a_document_and_never_to_none() -> None:
+    """It chooses the team: were it that of each bucket, teams would be told in turn."""
+    state = Lifecycle()
+    told: list[Alert] = []
+    stood: list[str | None] = []
+    for minute, kind in enumerate(["policy", "policy", "service", "policy", "", "", "service"]):
+        start = START + 60.0 * minute
+        series = f"tickets.exceptions_{kind}" if kind else "tickets.opened"
+        found = risk(0.7, "surge", start)
+        found = msgspec.structs.replace(
+            found,
+            signals=[msgspec.structs.replace(s, series=series) for s in found.signals],
+            # Sure enough in the last minute for a document of its own.
+            probability=0.99 if minute >= 5 else 0.7,
+        )
+        moved = advance(state, found, start, start + 60.0, healthy=False, tuning=TUNING)
+        if moved is not None:
+            told.append(document(state, moved, "aurora", "voice", {}))
+        stands = standing(state, "aurora", "voice")
+        stood.append(None if stands is None else stands.exception)
+    assert [(a.reason, a.exception) for a in told] == [
+        ("opened", "policy"),
+        ("escalated", "service"),
+    ]
+    assert stood == [None, "policy", "policy", "policy", "policy", "policy", "service"]

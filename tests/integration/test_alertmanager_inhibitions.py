@@ -26,12 +26,12 @@ SERIES = {"alertname": "RupturaSeriesOdd", "series": "errors", "incident_id": ""
 WHOLE = {"alertname": "RupturaServiceOdd", "channel": "", "incident_id": "", "incident_role": ""}
 ABSENT = {
     "alertname": "RupturaWorkerAbsent", "service": "ruptura", "severity": "critical",
-    "kind": "pipeline",
+    "kind": "pipeline", "judging": "nobody",
 }  # fmt: skip
-STALLED = ABSENT | {"alertname": "RupturaWorkerStalled"}
-UNREACHABLE = ABSENT | {"alertname": "RupturaKafkaUnreachable"}
-LAG = ABSENT | {"alertname": "RupturaLag", "severity": "warning"}
-WARMING_UP = ABSENT | {"alertname": "RupturaWarmingUp", "severity": "info"}
+STALLED = {**ABSENT, "alertname": "RupturaWorkerStalled", "judging": ""}
+UNREACHABLE = STALLED | {"alertname": "RupturaKafkaUnreachable"}
+LAG = STALLED | {"alertname": "RupturaLag", "severity": "warning"}
+WARMING_UP = STALLED | {"alertname": "RupturaWarmingUp", "severity": "info"}
 FOREIGN = {"alertname": "DiskFull", "service": "loja", "channel": "voice", "severity": "warning"}
 
 MUTES = {
@@ -46,8 +46,6 @@ MUTES = {
     "a critical service over a warned channel": (CRITICAL | WHOLE, WARNING),
     "a warned service over a warned channel": (WARNING | WHOLE, WARNING),
     "an absent worker over a channel": (ABSENT, CRITICAL),
-    "a stalled worker over a channel": (STALLED, CRITICAL),
-    "an unreachable Kafka over a channel": (UNREACHABLE, CRITICAL),
     "an absent worker over a lesser alert of the watcher": (ABSENT, LAG),
     "a stalled worker over a lesser alert of the watcher": (STALLED, LAG),
     "an unreachable Kafka over news of the watcher": (UNREACHABLE, WARMING_UP),
@@ -74,6 +72,9 @@ LEAVES = {
     "a channel of another service": (CRITICAL | WHOLE, CRITICAL | {"service": "outra"}),
     "a warned channel of another service": (WARNING | WHOLE, WARNING | {"service": "outra"}),
     "a channel, while the watcher only lags": (LAG, WARNING),
+    "a channel, while one worker of several is gone": (ABSENT | {"judging": "others"}, CRITICAL),
+    "a channel, while one worker stands still": (STALLED, CRITICAL),
+    "a channel, while one worker does not reach Kafka": (UNREACHABLE, CRITICAL),
     "a channel of a service named ruptura, while the watcher only lags": (
         LAG | {"severity": "critical"},
         CRITICAL | {"service": "ruptura"},

@@ -92,14 +92,22 @@ def test_severity_decides_between_page_and_chat_and_the_exception_between_teams(
     assert found == {exception: f"{team}-{loudness}" for exception, team in EXCEPTIONS.items()}
 
 
-@pytest.mark.parametrize(("name", "severity"), CHANNEL_ALERTS)
-def test_a_joined_alert_pages_nobody_whatever_its_exception_and_owner(
-    config: Path, name: str, severity: str
+@pytest.mark.parametrize(
+    "name", [name for name, severity in CHANNEL_ALERTS if severity == "warning"]
+)
+def test_a_joined_warning_pages_nobody_whatever_its_exception_and_owner(
+    config: Path, name: str
 ) -> None:
-    labels = channel_labels(name, severity) | {"incident_role": "joined"}
+    labels = channel_labels(name, "warning") | {"incident_role": "joined"}
     assert receiver(config, **labels) == "incident-chat"
     assert receiver(config, **labels, exception="product") == "incident-chat"
     assert receiver(config, **(labels | {"service": "example-store"})) == "incident-chat"
+
+
+def test_a_joined_alert_that_is_critical_pages_unless_a_primary_one_mutes_it(config: Path) -> None:
+    labels = channel_labels("RupturaCritical", "critical") | {"incident_role": "joined"}
+    assert receiver(config, **labels) == "operations-page"
+    assert receiver(config, **labels, exception="product") == "product-page"
 
 
 @pytest.mark.parametrize(("name", "severity"), CHANNEL_ALERTS)

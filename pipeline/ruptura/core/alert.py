@@ -74,6 +74,8 @@ class Lifecycle(msgspec.Struct, array_like=True):
         breach_at: When a forecast expects the breach, as of the last document.
         resolved_at: When the last alert of the channel ended.
         relapses: Alerts that each opened soon after the one before them had ended.
+        exception: Kind of the exceptions that the alert speaks of, as of the last document; it
+            chooses who is told, so once known it stays unless another one takes its place.
     """
 
     status: Status | None = None
@@ -92,6 +94,7 @@ class Lifecycle(msgspec.Struct, array_like=True):
     breach_at: Moment | None = None
     resolved_at: Moment = 0.0
     relapses: Tally = 0
+    exception: ExceptionKind | None = None
 
     def check(self) -> None:
         """Raise ValueError if the explanation holds numbers that cannot be published."""
@@ -230,6 +233,7 @@ def _tell(
     state.status = status
     if status != "resolved":
         state.severity = status
+        state.exception = _exception(state) or state.exception
     state.told_at, state.told_risk = end, p
     state.breach_at = breach_at
     return Transition(status, reason)
@@ -270,7 +274,7 @@ def document(
         expected_breach_at=None if state.breach_at is None else instant(state.breach_at),
         signals=state.signals,
         causes=_causes(state),
-        exception=_exception(state),
+        exception=state.exception,
         actions=list(plan.get(state.kind, ())),
         message=wording.draft(state.kind, transition.status, service, channel),
         labels={
@@ -287,6 +291,7 @@ def document(
         state.resolved_at = state.told_at
         state.over = state.urgent = state.healthy = state.sequence = 0
         state.signals, state.causes = [], []
+        state.exception = None
     else:
         state.sequence += 1
     return alert
@@ -302,7 +307,7 @@ def standing(state: Lifecycle, service: str, channel: str) -> OpenAlert | None:
         _role(state),
         state.status,
         state.kind,
-        _exception(state),
+        state.exception,
         _causes(state),
         list(state.signals),
     )

@@ -221,13 +221,15 @@ class Channel:
         if self._said or self.alert.signals:
             measured = {point.series for point in fresh if point.observed is not None}
             signals.extend(self._carried(measured, start))
-            healthy = self._health(measured, coming)
+            healthy = self._health(measured, coming, warm)
         closed = Closed(signals, False if healthy and not sane else healthy, warm, evicted)
         if coming:
             first = foremost(coming)
             closed.breach_probability, closed.breach_seconds = first.probability, first.seconds
             if first.probability >= CALM:
-                signals.append(first.signal(self.service, self.name, start))
+                # News only where anything was measured that it could rest on.
+                old = not sums and not any(point.observed for point in fresh)
+                signals.append(first.signal(self.service, self.name, start - old))
         return closed
 
     def _look(
@@ -354,11 +356,14 @@ class Channel:
         )
         return watch
 
-    def _health(self, measured: set[str], coming: Sequence[Forecast]) -> bool | None:
+    def _health(self, measured: set[str], coming: Sequence[Forecast], is_warm: bool) -> bool | None:
         """Whether what the alert blames is well; None if none of it was measured or forecast."""
         blamed = {(signal.series, signal.direction) for signal in self.alert.signals}
         if not blamed:
             return True
+        if is_warm and not any(series in self._watches for series, _ in blamed):
+            # Forecasts, which alone open nothing any more, keep nothing open either.
+            return all(self._watches[s].is_calm for s in measured if s in self._watches)
         well = [
             self._watches[series].is_fine(direction)
             for series, direction in blamed

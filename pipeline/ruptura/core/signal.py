@@ -43,8 +43,7 @@ than what is normal, until it is no deviation any more."""
 
 _SEASONED_SECONDS: Final = 5 * 86_400.0
 _FRESH: Final = 0.75
-"""A series that is new has not shown all that is usual, bursts and quiet nights above all: what its
-evidence counts grows from three quarters to the whole over so long."""
+"""What evidence of a new series counts: it has not shown all that is usual, as nights of bursts."""
 
 _SLIGHTEST: Final = 0.3
 """Share of the least deviation that matters under which nothing is said."""
@@ -274,6 +273,8 @@ class Watch:
         """Be judged by another spec of the same family and scale."""
         self.spec, self._yardstick = spec, Yardstick(spec)
 
+    is_calm = property(lambda self: math.isnan(self._since), doc="Whether nothing deviates now.")
+
     @property
     def recent(self) -> float:
         """What was seen within some minutes; of counts, in events."""
@@ -352,8 +353,8 @@ class Watch:
         since = point.start if math.isnan(self._since) else self._since
         age = min((point.start - self._started) / _SEASONED_SECONDS, 1.0)
         weight = self.spec.weight * (_FRESH + (1.0 - _FRESH) * age)
-        share = min(share, _LARGEST)
-        return Signal(self.series, kind, direction, probability, weight, since, point, share=share)
+        named = self.series, kind, direction, probability, weight, since, point
+        return Signal(*named, share=min(share, _LARGEST))
 
     def _variance(self, expected: Expectation, size: float) -> float:
         yardstick = self._yardstick

@@ -5,7 +5,7 @@ and the samples are made when somebody scrapes. That also lets the samples of a 
 gone, or of a series that warms up again, simply not be there.
 
 A label value that comes from events is bounded: channels, services and topics beyond the cap
-share the value `other` in counters, have no gauges, and are counted in
+share the value `other` in counters, have no gauges but those of an open alert, and are counted in
 `ruptura_label_overflow_total`.
 """
 
