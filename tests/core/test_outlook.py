@@ -136,18 +136,6 @@ class TestWarning:
         healed = run(subject, [*records(well, topic=METRICS), *_end(again + 3.2 * HOUR)])
         assert healed.alerts[-1].status == "resolved"
 
-    def test_one_that_opened_in_the_warm_up_ends_once_series_are_judged_and_calm(self) -> None:
-        """A thin channel says seldom that its objective is kept again."""
-        subject = engine(**settings(errors_ratio=0.05))
-        minutes = range(26 * 60)
-        told = [
-            (MONDAY + MINUTE * n, _errors(MONDAY + MINUTE * n, 20 if 30 <= n < 50 else 2))
-            for n in minutes
-            if n < 50 or n % 20 == 0
-        ]
-        found = run(subject, [*records(told, topic=METRICS), *_end(MONDAY + 26 * HOUR)])
-        assert [alert.status for alert in found.alerts] == ["warning", "resolved"]
-
 
 class TestRestored:
     @pytest.mark.parametrize("share", [0.1, 0.6, 0.72, 0.8])
