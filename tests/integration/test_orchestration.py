@@ -106,7 +106,8 @@ def as_deployed(guarded: KafkaServer, tmp_path_factory: pytest.TempPathFactory) 
     }
     settings = tuned(load(KUBERNETES / "base" / "ruptura.toml", variables))
     single = msgspec.structs.replace(settings.topics, replication_factor=1)
-    return msgspec.structs.replace(settings, topics=single)
+    # Services stay at their defaults: variables, by which workers are told here, know none.
+    return msgspec.structs.replace(settings, topics=single, services=Settings().services)
 
 
 @pytest.fixture(scope="module")

@@ -183,7 +183,7 @@ def test_counters_equal_what_was_sent_and_the_page_is_well_formed(
         for _, labels, _ in samples(page):
             assert set(labels) <= {
                 "topic", "partition", "service", "channel", "series", "kind", "severity", "reason",
-                "state", "le", "label", "version", "python", "beat",
+                "state", "le", "label", "version", "python", "beat", "hash",
             }  # fmt: skip
         running.stop()
     assert len(again) == 1, "said once, not for every record"
