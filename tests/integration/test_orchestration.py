@@ -248,3 +248,15 @@ def test_with_all_operators_the_worker_gets_user_authority_and_no_fixed_number()
     for trigger in made["ScaledObject/ruptura"]["spec"]["triggers"]:
         assert trigger["authenticationRef"] == {"name": "ruptura-kafka"}
         assert trigger["metadata"]["bootstrapServers"].endswith(":9093")
+
+
+def test_secrets_that_are_named_are_there() -> None:
+    """kustomize renames what it makes, but not in resources of other people's kinds."""
+    made = built("strimzi")
+    # The operator makes one for its user, under its name.
+    there = {item["metadata"]["name"] for item in made.values() if item["kind"] == "Secret"}
+    there |= {item["metadata"]["name"] for item in made.values() if item["kind"] == "KafkaUser"}
+    [trigger] = [item for item in made.values() if item["kind"] == "TriggerAuthentication"]
+    named = {entry["name"] for entry in trigger["spec"]["secretTargetRef"]}
+    assert len(named) >= 2
+    assert named <= there
