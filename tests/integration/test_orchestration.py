@@ -253,9 +253,10 @@ def test_with_all_operators_the_worker_gets_user_authority_and_no_fixed_number()
 def test_secrets_that_are_named_are_there() -> None:
     """kustomize renames what it makes, but not in resources of other people's kinds."""
     made = built("strimzi")
-    # The operator makes one for its user, under its name.
     there = {item["metadata"]["name"] for item in made.values() if item["kind"] == "Secret"}
-    there |= {item["metadata"]["name"] for item in made.values() if item["kind"] == "KafkaUser"}
+    # Strimzi makes one for its user, under its name, and one for the authority of its cluster.
+    user = made["KafkaUser/ruptura"]["metadata"]
+    there |= {user["name"], f"{user['labels']['strimzi.io/cluster']}-cluster-ca-cert"}
     [trigger] = [item for item in made.values() if item["kind"] == "TriggerAuthentication"]
     named = {entry["name"] for entry in trigger["spec"]["secretTargetRef"]}
     assert len(named) >= 2
