@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final, Literal
 
 from ruptura.core.document import AlertSignal, Cause
+from ruptura.core.outlook import FORECASTS
 
 Language = Literal["en", "pt-BR"]
 
@@ -14,7 +15,6 @@ LANGUAGES: Final[tuple[Language, ...]] = ("en", "pt-BR")
 _MOST: Final = 4
 """Lines: who is paged at night reads no more; the document on the topic has all."""
 
-_FORECAST: Final = "forecast."
 _PROMISES: Final[dict[str, tuple[str, str]]] = {
     "answer": ("answers in time", "respostas no prazo"),
     "longest_wait": ("longest wait", "maior espera"),
@@ -57,8 +57,8 @@ def _on_one_line(name: str) -> str:
 
 def _line(signal: AlertSignal, *, english: bool) -> str:
     series = _on_one_line(signal.series)
-    if series.startswith(_FORECAST):
-        name = series.removeprefix(_FORECAST)
+    if series.startswith(FORECASTS):
+        name = series.removeprefix(FORECASTS)
         promise = _PROMISES.get(name, (name, name))[0 if english else 1]
         breach = 1.0 - signal.score
         if english:

@@ -14,6 +14,7 @@ from typing import Final, Literal, NamedTuple
 
 from ruptura.core.alert import Joined, Lifecycle, alert_id, incident_id
 from ruptura.core.document import AlertSignal, Cause, Direction
+from ruptura.core.outlook import FORECASTS
 from ruptura.core.risk import evidence
 from ruptura.core.signal import Signal
 
@@ -84,9 +85,6 @@ _WHY: Final[dict[Part, str]] = {
     "platform": "customers hit by the failure of {cause} ask for help on {effect}",
 }
 """Why a cause of this part leads to a surge."""
-
-_FORECASTS: Final = "forecast."
-"""A queue that is going to be too long is an effect, as one that is."""
 
 _OPEN: Final = ("warning", "critical")
 
@@ -218,7 +216,7 @@ def _traces(channel: str, state: Lifecycle) -> list[_Trace]:
 
 
 def _part(signal: AlertSignal) -> Part | None:
-    if signal.series.startswith(_FORECASTS):
+    if signal.series.startswith(FORECASTS):
         return "surge"
     return _PARTS.get((signal.series, signal.direction))
 

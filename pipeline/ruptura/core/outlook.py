@@ -14,6 +14,9 @@ from ruptura.core.signal import Signal
 
 Objective = Literal["answer", "longest_wait", "abandonment", "backlog", "errors", "latency"]
 
+FORECASTS: Final = "forecast."
+"""What the names of all forecasts begin with; no metric's name has a dot."""
+
 SURE: Final = 0.9
 """A forecast alone is never surer than so: it may warn, but what is critical has to be seen."""
 
@@ -76,7 +79,7 @@ class Forecast(msgspec.Struct, frozen=True, gc=False):
     @property
     def series(self) -> str:
         """The name under which it speaks."""
-        return f"forecast.{self.objective}"
+        return FORECASTS + self.objective
 
     def signal(self, service: str, channel: str, start: float) -> Signal:
         """Return the forecast as a signal: a probability of rupture by itself.
