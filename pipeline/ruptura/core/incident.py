@@ -217,7 +217,7 @@ def _traces(channel: str, state: Lifecycle) -> list[_Trace]:
 
 def _part(signal: AlertSignal) -> Part | None:
     if signal.series.startswith(FORECASTS):
-        return "surge"
+        return "surge"  # a queue that is going to be too long is an effect, as one that is
     return _PARTS.get((signal.series, signal.direction))
 
 
