@@ -12,7 +12,7 @@ import yaml
 from jsonschema import Draft7Validator, Draft202012Validator, FormatChecker
 
 from ruptura.settings import Settings
-from ruptura.shells.schemas import DOCUMENTS, render
+from ruptura.tools.schemas import DOCUMENTS, render
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMAS = ROOT / "schemas"

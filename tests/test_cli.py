@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 from ruptura.cli import cli
-from ruptura.core.alert import instant
-from ruptura.core.record import Record
-from ruptura.shells.recording import open_for_writing, to_line
+from ruptura.core.contracts.record import Record
+from ruptura.core.decide.lifecycle import instant
+from ruptura.files.recording import open_for_writing, to_line
 
 NOON = 1_750_000_000
 

@@ -15,16 +15,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
-from ruptura.core.event import (
+from ruptura.core.contracts.event import (
     Reason,
     Rejection,
     decode_channel_metric,
     decode_ticket,
     time_fault,
 )
-from ruptura.core.record import Record
+from ruptura.core.contracts.record import Record
 from ruptura.settings import Settings
-from ruptura.shells.schemas import DOCUMENTS, drift, render, write
+from ruptura.tools.schemas import DOCUMENTS, drift, render, write
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMAS = ROOT / "schemas"

@@ -12,8 +12,9 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
+from ruptura import clients
 from ruptura.settings import Settings
-from ruptura.shells import clients, topics
+from ruptura.tools import topics
 from tests.bench.children import BenchError
 from tests.bench.load import METRICS, TICKETS, Load, Message, messages
 from tests.integration.conftest import settings_for

@@ -9,8 +9,8 @@ from statistics import median
 
 import msgspec
 
-from ruptura.assembly import build_engine
-from ruptura.core.record import Record
+from ruptura.assembly.build import build_engine
+from ruptura.core.contracts.record import Record
 from ruptura.settings import Settings
 from tests.bench.broker import Ground
 from tests.bench.children import Child

@@ -10,9 +10,9 @@ from statistics import median
 
 import msgspec
 
-from ruptura.assembly import build_engine
+from ruptura.assembly.build import build_engine
+from ruptura.core.contracts.record import Record
 from ruptura.core.engine import Engine
-from ruptura.core.record import Record
 from ruptura.settings import Settings
 from tests.bench.broker import Ground
 from tests.bench.children import Child, resident_bytes

@@ -11,12 +11,12 @@ from statistics import median
 
 import msgspec
 
-from ruptura.core.effects import Effects
-from ruptura.core.event import TicketEvent
-from ruptura.core.record import Record
+from ruptura.core.contracts.effects import Effects
+from ruptura.core.contracts.event import TicketEvent
+from ruptura.core.contracts.record import Record
+from ruptura.files.recording import Envelope, to_line
 from ruptura.settings import Settings
-from ruptura.shells.recording import Envelope, to_line
-from ruptura.shells.replay import replay
+from ruptura.tools.replay import replay
 from tests.bench.broker import Ground
 from tests.bench.children import Child
 from tests.bench.figures import Outcome, Row, against

@@ -9,8 +9,8 @@ from itertools import pairwise
 import msgspec
 import pytest
 
-from ruptura.core.event import ChannelMetricEvent, TicketEvent
-from ruptura.core.record import Record
+from ruptura.core.contracts.event import ChannelMetricEvent, TicketEvent
+from ruptura.core.contracts.record import Record
 from ruptura.settings import Settings
 from tests.bench import memory, restore
 from tests.bench.latency import moments_needed

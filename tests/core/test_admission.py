@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ruptura.core.effects import Effects
+from ruptura.core.contracts.effects import Effects
+from ruptura.core.contracts.event import LAST_MOMENT
+from ruptura.core.contracts.record import Input, Record, Tick
 from ruptura.core.engine import Engine
-from ruptura.core.event import LAST_MOMENT
-from ruptura.core.record import Input, Record, Tick
 from tests.simulation.contact_centre import METRICS, MONDAY, TICKETS, add, engine, metric, ticket
 
 SETTINGS: dict[str, Any] = {

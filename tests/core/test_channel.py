@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ruptura.core.effects import Effects
-from ruptura.core.record import Input
+from ruptura.core.contracts.effects import Effects
+from ruptura.core.contracts.record import Input
 from tests.simulation.contact_centre import (
     CHANNEL,
     METRICS,

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ruptura.core.event import Reason
-from ruptura.core.record import Input, Record, Tick
+from ruptura.core.contracts.event import Reason
+from ruptura.core.contracts.record import Input, Record, Tick
 from tests.simulation.contact_centre import (
     CHANNEL,
     DAY,

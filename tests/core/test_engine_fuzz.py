@@ -12,9 +12,9 @@ import msgspec
 import pytest
 from jsonschema import Draft202012Validator
 
-from ruptura.core.effects import Effects
-from ruptura.core.event import Rejection
-from ruptura.core.record import Input, Record, Tick
+from ruptura.core.contracts.effects import Effects
+from ruptura.core.contracts.event import Rejection
+from ruptura.core.contracts.record import Input, Record, Tick
 from tests.simulation.contact_centre import (
     DAY,
     HOUR,

@@ -9,8 +9,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ruptura.core.effects import Effects
-from ruptura.core.record import Input, Record, Tick
+from ruptura.core.contracts.effects import Effects
+from ruptura.core.contracts.record import Input, Record, Tick
 from tests.simulation.contact_centre import (
     HOUR,
     METRICS,

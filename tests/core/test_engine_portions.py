@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from ruptura.core import engine as engine_module
 from ruptura.core import partition as partition_module
-from ruptura.core.effects import Effects
+from ruptura.core.contracts.effects import Effects
+from ruptura.core.contracts.record import Input, Tick
 from ruptura.core.engine import Engine
-from ruptura.core.record import Input, Tick
 from tests.core.test_engine_order import SHORT, rupture
 from tests.simulation.contact_centre import (
     HOUR,

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ruptura.assembly import build_engine
+from ruptura.assembly.build import build_engine
 from ruptura.core import history
-from ruptura.core.effects import Effects
+from ruptura.core.contracts.effects import Effects
 from ruptura.core.engine import Engine
 from ruptura.settings import Settings
 from tests.simulation.contact_centre import (

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ruptura.assembly import build_config, build_engine
+from ruptura.assembly.build import build_config, build_engine
 from ruptura.core import history
-from ruptura.core.effects import Effects
+from ruptura.core.contracts.effects import Effects
+from ruptura.core.contracts.record import Input, Record
 from ruptura.core.engine import Config, Engine
-from ruptura.core.record import Input, Record
 from ruptura.core.snapshot import ServiceState
 from ruptura.settings import Settings
 from tests.core.test_engine_order import SHORT, rupture

@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from ruptura.core.effects import Effects
+from ruptura.core.contracts.effects import Effects
+from ruptura.core.contracts.record import Input, Record, Tick
 from ruptura.core.engine import Engine
-from ruptura.core.record import Input, Record, Tick
 from tests.simulation.contact_centre import (
     HOUR,
     METRICS,

@@ -15,16 +15,16 @@ from faust import Monitor
 from faust.types import TP
 from prometheus_client import CollectorRegistry
 
-from ruptura.core.document import AlertSignal, Cause, Kind, Status
-from ruptura.core.effects import ChannelPoint, Effects, OpenAlert, SeriesPoint, State
-from ruptura.core.event import ExceptionKind
+from ruptura.core.contracts.document import AlertSignal, Cause, Kind, Status
+from ruptura.core.contracts.effects import ChannelPoint, Effects, OpenAlert, SeriesPoint, State
+from ruptura.core.contracts.event import ExceptionKind
+from ruptura.outputs.prometheus import Metrics
 from ruptura.settings import Settings
-from ruptura.shells.faust_metrics import FaustCollector
-from ruptura.shells.health import Pulse
-from ruptura.shells.metrics import Metrics
+from ruptura.worker.faust_metrics import FaustCollector
+from ruptura.worker.health import Pulse
 
-SHELLS = Path(import_module("ruptura.shells").__path__[0])
-COLLECTED = {"metrics", "open_alerts", "health", "faust_metrics", "reload"}
+PACKAGE = Path(import_module("ruptura").__path__[0])
+COLLECTED = {"prometheus", "open_alerts", "health", "faust_metrics", "reload"}
 """The modules that make metrics, as filled below; a test holds this against the sources."""
 
 
@@ -106,6 +106,6 @@ def _faust() -> FaustCollector:
 
 
 def _settings_standing() -> Any:
-    if find_spec("ruptura.shells.reload") is None:
+    if find_spec("ruptura.worker.reload") is None:
         return None
-    return import_module("ruptura.shells.reload").Standing(Settings())
+    return import_module("ruptura.worker.reload").Standing(Settings())

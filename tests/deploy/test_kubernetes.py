@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from ruptura.assembly import changelog_topic, input_topics
-from ruptura.shells.topics import wanted_topics
-from ruptura.shells.worker import PAGES
+from ruptura.assembly.build import changelog_topic, input_topics
+from ruptura.tools.topics import wanted_topics
+from ruptura.worker.app import PAGES
 from tests.deploy.manifests import (
     DEPLOY,
     KUBERNETES,

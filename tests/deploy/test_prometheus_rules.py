@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from ruptura.shells.health import LIMITS
-from tests.deploy.exposed_metrics import COLLECTED, SHELLS, exposed
+from ruptura.worker.health import LIMITS
+from tests.deploy.exposed_metrics import COLLECTED, PACKAGE, exposed
 from tests.deploy.prometheus_rules import (
     PROMETHEUS,
     UNIT_TESTS,
@@ -26,8 +26,8 @@ CHANNEL_ALERTS = {"RupturaCritical", "RupturaWarning", "RupturaSilence", "Ruptur
 
 
 def test_all_metrics_of_the_code_are_known_here() -> None:
-    makers = {path.stem for path in SHELLS.rglob("*.py") if "MetricFamily(" in path.read_text()}
-    assert {"metrics", "health"} < makers <= COLLECTED
+    makers = {path.stem for path in PACKAGE.rglob("*.py") if "MetricFamily(" in path.read_text()}
+    assert {"prometheus", "health"} < makers <= COLLECTED
     assert len(exposed()) > 40
 
 

@@ -11,8 +11,8 @@ import click
 import pytest
 
 from ruptura.cli import cli
-from ruptura.core import wording
-from ruptura.core.document import Kind
+from ruptura.core.contracts.document import Kind
+from ruptura.core.decide import wording
 from ruptura.settings.keys import section_keys, service_keys
 from tests.deploy.prometheus_rules import alerts, faults, recorded
 

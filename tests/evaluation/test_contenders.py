@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ruptura.detectors.rivals import VALUE
 from ruptura.evaluation.bucket import Bucket, Selection
 from ruptura.evaluation.contenders import QUANTILES, ByChannel, BySeries, contenders
+from ruptura.evaluation.river_baselines import VALUE
 from ruptura.evaluation.univariate import (
     BandScorer,
     season_of,

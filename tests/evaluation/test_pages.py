@@ -8,7 +8,7 @@ from typing import get_args
 import msgspec
 import pytest
 
-from ruptura.core.document import Alert, TransitionReason
+from ruptura.core.contracts.document import Alert, TransitionReason
 from ruptura.evaluation.pages import Page, openings
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ruptura.core.effects import ChannelPoint, Effects, SeriesPoint
-from ruptura.core.record import Record, Tick
+from ruptura.core.contracts.effects import ChannelPoint, Effects, SeriesPoint
+from ruptura.core.contracts.record import Record, Tick
 from ruptura.evaluation.contenders import RUPTURA, contenders
 from ruptura.evaluation.figures import figures
 from ruptura.evaluation.simulated import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ruptura.core.series import TICKET_SERIES
+from ruptura.core.series.registry import TICKET_SERIES
 from ruptura.evaluation.bucket import Bucket, is_bad, spec_of
 from ruptura.evaluation.thresholds import RULES, StaticThresholds
 

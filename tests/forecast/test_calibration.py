@@ -14,7 +14,7 @@ from random import Random
 import numpy as np
 import pytest
 
-from ruptura.core.outlook import Forecast, Objectives, Outlook, Readings
+from ruptura.core.detect.forecast import Forecast, Objectives, Outlook, Readings
 from ruptura.forecast.factory import outlook_factory
 from tests.forecast.desk import MINUTE, Desk
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ruptura.core.outlook import Forecast, Objective, Objectives, Outlook, Readings
+from ruptura.core.detect.forecast import Forecast, Objective, Objectives, Outlook, Readings
 from ruptura.forecast.factory import outlook_factory
 from tests.forecast.desk import MINUTE, Desk
 

@@ -14,11 +14,11 @@ from typing import Any
 
 import msgspec
 
-from ruptura.core.document import Alert
-from ruptura.core.record import Record
+from ruptura.core.contracts.document import Alert
+from ruptura.core.contracts.record import Record
+from ruptura.files.recording import open_for_writing, to_line
 from ruptura.settings import Settings
-from ruptura.shells.recording import open_for_writing, to_line
-from ruptura.shells.replay import replay
+from ruptura.tools.replay import replay
 from tests.simulation.contact_centre import (
     HOUR,
     METRICS,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from ruptura.core.document import Alert
-from ruptura.shells.recording import open_for_reading, to_line
+from ruptura.core.contracts.document import Alert
+from ruptura.files.recording import open_for_reading, to_line
 from tests.golden.storm import EXPECTED, RECORDING, alerts_of, storm
 
 

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from ruptura.settings import Settings
-from ruptura.shells import topics
+from ruptura.tools import topics
 from tests.integration.kafka_server import KafkaServer, KafkaServerError
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from confluent_kafka import KafkaError, Message, Producer
 
-from ruptura.core.record import Record
+from ruptura.core.contracts.record import Record
 from ruptura.settings import Settings
 from tests.simulation.contact_centre import METRICS, TICKETS
 

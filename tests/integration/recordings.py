@@ -5,9 +5,9 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from ruptura.core.record import Record
+from ruptura.core.contracts.record import Record
+from ruptura.files.recording import read_envelopes, to_line, to_record
 from ruptura.settings import Settings
-from ruptura.shells.recording import read_envelopes, to_line, to_record
 
 NOON = 1_460_000_000.0
 

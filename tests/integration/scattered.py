@@ -8,7 +8,7 @@ from itertools import count
 import msgspec
 from kafka.partitioner.default import murmur2
 
-from ruptura.core.record import Record
+from ruptura.core.contracts.record import Record
 from ruptura.settings import Settings
 from tests.integration.workers import PARTITIONS
 

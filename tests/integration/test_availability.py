@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ruptura.settings import Settings
-from ruptura.shells import topics
+from ruptura.tools import topics
 from tests.integration.conftest import settings_for
 from tests.integration.kafka_server import KafkaServer
 from tests.integration.publisher import publish

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ruptura.assembly import build_engine
+from ruptura.assembly.build import build_engine
 from ruptura.settings import Settings
 from tests.integration.conftest import settings_for
 from tests.integration.crash import plays

@@ -24,9 +24,9 @@ import msgspec
 import pytest
 from confluent_kafka import Producer
 
+from ruptura.files.recording import read_envelopes, to_line, to_record
 from ruptura.settings import Settings
-from ruptura.shells import topics
-from ruptura.shells.recording import read_envelopes, to_line, to_record
+from ruptura.tools import topics
 from tests.deploy.dashboard_files import GRAFANA, ROOT, UIDS, Query, queries, variable_queries
 from tests.integration.conftest import settings_for
 from tests.integration.kafka_server import KafkaServer

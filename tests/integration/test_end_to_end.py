@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 import pytest
 
-from ruptura.core.record import Record
+from ruptura.core.contracts.record import Record
 from ruptura.settings import Settings
 from ruptura.simulator import load_scenario, shipped, simulate
 from tests.integration.alertmanager_server import AlertmanagerServer, compressed

@@ -16,12 +16,12 @@ from typing import IO
 import msgspec
 import pytest
 
-from ruptura.core.record import Record
+from ruptura.core.contracts.record import Record
 from ruptura.settings import Settings
-from ruptura.shells import publish as publishing
-from ruptura.shells import topics
-from ruptura.shells.publish import publish
-from ruptura.shells.record import record
+from ruptura.tools import publish as publishing
+from ruptura.tools import topics
+from ruptura.tools.publish import publish
+from ruptura.tools.record import record
 from tests.integration.conftest import settings_for
 from tests.integration.kafka_server import KafkaServer
 from tests.integration.recordings import NOON, essence, kcat, numbered, read, write
@@ -184,11 +184,11 @@ def test_publishing_gives_up_on_a_broker_that_does_not_come_back(
 
 
 def command(name: str, settings: Settings, arguments: str) -> subprocess.Popen[bytes]:
-    """A shell in a process of its own, as the command line runs it; prints its summary."""
+    """A tool in a process of its own, as the command line runs it; prints its summary."""
     text = msgspec.json.encode(settings).decode()
     code = (
         "import msgspec\nfrom pathlib import Path\nfrom ruptura.settings import Settings\n"
-        f"from ruptura.shells.{name} import {name}\n"
+        f"from ruptura.tools.{name} import {name}\n"
         f"settings = msgspec.json.decode({text!r}, type=Settings)\n"
         f"print({name}(settings, {arguments}))\n"
     )

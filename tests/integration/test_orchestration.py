@@ -24,7 +24,7 @@ from kafka.admin import (
 )
 
 from ruptura.settings import Settings, load
-from ruptura.shells import topics
+from ruptura.tools import topics
 from tests.deploy.manifests import KUBERNETES, faults, one, pods, read
 from tests.deploy.test_dockerfile import health_command
 from tests.integration.kafka_server import SASL_USERS, KafkaServer

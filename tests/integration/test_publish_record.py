@@ -13,9 +13,9 @@ import pytest
 from kafka import KafkaProducer
 from kafka.partitioner.default import murmur2
 
-from ruptura.core.record import Record
-from ruptura.shells.publish import PublishError, publish
-from ruptura.shells.record import RecordError, record
+from ruptura.core.contracts.record import Record
+from ruptura.tools.publish import PublishError, publish
+from ruptura.tools.record import RecordError, record
 from tests.integration.recordings import NOON, essence, kcat, numbered, read, write
 
 pytestmark = pytest.mark.integration

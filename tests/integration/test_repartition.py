@@ -12,9 +12,9 @@ import msgspec
 import pytest
 from kafka import KafkaProducer
 
-from ruptura.assembly import repartition_topics
+from ruptura.assembly.build import repartition_topics
 from ruptura.settings import Settings
-from ruptura.shells import topics
+from ruptura.tools import topics
 from tests.integration.scattered import scattered, with_repartition
 from tests.integration.workers import (
     PARTITIONS,

@@ -8,9 +8,9 @@ from random import Random
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 
-from ruptura.assembly import repartition_topics
+from ruptura.assembly.build import repartition_topics
 from ruptura.settings import Settings
-from ruptura.shells import topics
+from ruptura.tools import topics
 from tests.integration.conftest import settings_for
 from tests.integration.crash import plays
 from tests.integration.crash.fleet import Fleet

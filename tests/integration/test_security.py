@@ -8,13 +8,13 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer
 
-from ruptura.core.record import Record
+from ruptura.clients import KafkaUnavailable, aiokafka_arguments
+from ruptura.core.contracts.record import Record
+from ruptura.files.recording import read_envelopes, to_line, to_record
 from ruptura.settings import Settings
-from ruptura.shells import topics
-from ruptura.shells.clients import KafkaUnavailable, aiokafka_arguments
-from ruptura.shells.publish import publish
-from ruptura.shells.record import record
-from ruptura.shells.recording import read_envelopes, to_line, to_record
+from ruptura.tools import topics
+from ruptura.tools.publish import publish
+from ruptura.tools.record import record
 from tests.integration.kafka_server import SASL_USERS
 
 pytestmark = pytest.mark.integration
@@ -89,7 +89,7 @@ def test_a_record_passes_with_user_and_password(sasl, tmp_path):
 
 
 def test_a_wrong_password_is_one_line_without_it(sasl, monkeypatch):
-    monkeypatch.setattr("ruptura.shells.clients.CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr("ruptura.clients.CONNECT_SECONDS", 1.0)
     wrong = secured(sasl, sasl_password="guess-me")  # noqa: S106 - a wrong guess on purpose
     with pytest.raises(KafkaUnavailable, match=r"\(SASL_SSL\): .*wrong user, pass") as refused:
         topics.check(wrong)
@@ -104,7 +104,7 @@ def test_a_broker_whose_authority_is_unknown_is_not_trusted(mutual_tls):
 
 
 def test_without_a_client_certificate_nobody_comes_in(mutual_tls, monkeypatch):
-    monkeypatch.setattr("ruptura.shells.clients.CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr("ruptura.clients.CONNECT_SECONDS", 1.0)
     bare = secured(mutual_tls, ssl_certfile=None, ssl_keyfile=None)
     with pytest.raises(KafkaUnavailable, match=r"\(SSL\): .+") as refused:
         topics.check(bare)

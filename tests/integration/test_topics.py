@@ -6,9 +6,9 @@ import msgspec
 import pytest
 from kafka import KafkaAdminClient
 
-from ruptura.assembly import changelog_topic
+from ruptura.assembly.build import changelog_topic
 from ruptura.settings import Settings
-from ruptura.shells import topics
+from ruptura.tools import topics
 
 pytestmark = pytest.mark.integration
 

@@ -17,7 +17,7 @@ import msgspec
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 
-from ruptura.core.event import Reason
+from ruptura.core.contracts.event import Reason
 from ruptura.settings import Settings
 from tests.integration.publisher import publish
 from tests.integration.workers import (
@@ -212,7 +212,8 @@ def test_pages_say_how_it_is(tmp_path: Path, topic_settings: Settings) -> None:
 
 HANGS = """
 import asyncio
-from ruptura.shells import health, processor
+from ruptura.worker import health
+from ruptura.worker.process import processor
 health.LIMITS["step"] = (1.0, health.LIMITS["step"][1])
 async def hang(self):
     await self._sources.promises()
@@ -396,7 +397,7 @@ def test_transactions_count_once_committed_and_their_markers_hold_up_nothing(
                 producer.abort_transaction()
             else:
                 producer.commit_transaction()
-    hasty = "from ruptura.shells import intake; intake.STALL_SECONDS = 0.5"
+    hasty = "from ruptura.worker.process import intake; intake.STALL_SECONDS = 0.5"
     with WorkerProcess(tuning, tmp_path / "worker.log", hasty) as running:
         running.wait_ready()
         running.wait_consumed(45)

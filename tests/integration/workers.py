@@ -23,11 +23,11 @@ import msgspec
 from kafka import KafkaConsumer, TopicPartition
 from kafka.partitioner.default import murmur2
 
-from ruptura.core.effects import Effects
-from ruptura.core.record import Record
+from ruptura.core.contracts.effects import Effects
+from ruptura.core.contracts.record import Record
+from ruptura.files.recording import to_line
 from ruptura.settings import Settings
-from ruptura.shells.recording import to_line
-from ruptura.shells.replay import replay
+from ruptura.tools.replay import replay
 from tests.simulation.contact_centre import (
     HOUR,
     METRICS,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ruptura.detectors.novelty import Novelty
+from ruptura.core.detect.novelty import Novelty
 from ruptura.evaluation.nab import Judged
 from ruptura.evaluation.nab_files import NabFile, read_nab
 

@@ -17,12 +17,12 @@ import pytest
 from scipy.signal import lfilter
 from scipy.stats import t as student
 
-from ruptura.core.calendar import Phase
-from ruptura.core.evidence import Scales
-from ruptura.core.series import UNKNOWN_GAUGE, UNKNOWN_RATIO, SeriesSpec
-from ruptura.core.signal import Watch
-from ruptura.core.tuning import DetectionTuning
-from ruptura.detectors.factory import baseline_factory
+from ruptura.core.contracts.tuning import DetectionTuning
+from ruptura.core.detect.families.factory import baseline_factory
+from ruptura.core.detect.scan import Scales
+from ruptura.core.detect.series_detector import Watch
+from ruptura.core.ingest.calendar import Phase
+from ruptura.core.series.registry import UNKNOWN_GAUGE, UNKNOWN_RATIO, SeriesSpec
 
 RARE = 0.001
 FACTOR = 2.0

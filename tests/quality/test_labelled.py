@@ -9,7 +9,7 @@ import pytest
 
 from ruptura.evaluation.contenders import RUPTURA
 from ruptura.evaluation.labelled_files import read_labelled
-from ruptura.shells.evaluate import labelled_parts
+from ruptura.evaluation.run import labelled_parts
 
 LEAST_F1 = 0.44
 LEAST_RECALL = 0.36

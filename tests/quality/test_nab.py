@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ruptura.detectors.novelty import THRESHOLD
+from ruptura.core.detect.novelty import THRESHOLD
 from ruptura.evaluation.nab import (
     PROFILES,
     REWARD_LOW_FN,

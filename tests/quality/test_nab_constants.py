@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ruptura.detectors import novelty, novelty_record, novelty_views
+from ruptura.core.detect import novelty, novelty_record, novelty_views
 from ruptura.evaluation.nab import STANDARD, Judged, at_threshold
 from ruptura.evaluation.nab_files import NabFile
 

@@ -11,12 +11,12 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from ruptura.assembly import build_engine
+from ruptura.assembly.build import build_engine
 from ruptura.evaluation.contenders import RUPTURA, contenders
 from ruptura.evaluation.figures import Figures, figures
 from ruptura.evaluation.matching import Verdict
+from ruptura.evaluation.run import simulated_trials
 from ruptura.evaluation.simulated import batches, settings_of
-from ruptura.shells.evaluate import simulated_trials
 from ruptura.simulator import load_scenario, shipped, simulate
 
 SEEDS = range(1002, 1003)

@@ -12,12 +12,12 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from ruptura.core.document import Alert
-from ruptura.core.effects import Effects, SeriesPoint
-from ruptura.core.summary import Summary
+from ruptura.core.contracts.document import Alert
+from ruptura.core.contracts.effects import Effects, SeriesPoint
+from ruptura.outputs.summary import Summary
 from ruptura.settings import ServiceSettings, Settings
-from ruptura.shells.importing.convert import import_csv
-from ruptura.shells.replay import replay
+from ruptura.tools.importing.convert import import_csv
+from ruptura.tools.replay import replay
 
 
 class Replayed(msgspec.Struct):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
-from ruptura.core.effects import SeriesPoint
+from ruptura.core.contracts.effects import SeriesPoint
 from ruptura.settings import ServiceSettings
 from tests.replay.conftest import Replayed, Replayer
 

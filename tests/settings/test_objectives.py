@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from ruptura.assembly import build_engine
-from ruptura.core.outlook import Objectives
+from ruptura.assembly.build import build_engine
+from ruptura.core.detect.forecast import Objectives
 from ruptura.forecast.factory import outlook_factory
 from ruptura.settings import ServiceSettings, Settings, SettingsError, load, settings_hash
 

@@ -15,11 +15,11 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from ruptura.assembly import build_engine
-from ruptura.core.document import Alert
-from ruptura.core.effects import Effects
+from ruptura.assembly.build import build_engine
+from ruptura.core.contracts.document import Alert
+from ruptura.core.contracts.effects import Effects
+from ruptura.core.contracts.record import Input, Record, Tick
 from ruptura.core.engine import Engine
-from ruptura.core.record import Input, Record, Tick
 from ruptura.settings import Settings
 
 MONDAY = 1_772_409_600.0

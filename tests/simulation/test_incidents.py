@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ruptura.core.document import Alert
-from ruptura.core.record import Input
+from ruptura.core.contracts.document import Alert
+from ruptura.core.contracts.record import Input
 from tests.simulation.contact_centre import (
     HOUR,
     METRICS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from ruptura.core.document import Alert
+from ruptura.core.contracts.document import Alert
 from tests.simulation.contact_centre import (
     DAY,
     HOUR,

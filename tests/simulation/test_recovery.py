@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ruptura.core.document import Alert
+from ruptura.core.contracts.document import Alert
 from tests.simulation.contact_centre import HOUR, MINUTE, day_shape, engine, run
 from tests.simulation.test_ruptures import BREAK, history, replaced
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ruptura.core.alert import NAMESPACE
-from ruptura.core.document import Alert
-from ruptura.core.effects import Effects
-from ruptura.core.record import Input
+from ruptura.core.contracts.document import Alert
+from ruptura.core.contracts.effects import Effects
+from ruptura.core.contracts.record import Input
+from ruptura.core.decide.lifecycle import NAMESPACE
 from tests.simulation.contact_centre import (
     CHANNEL,
     DAY,

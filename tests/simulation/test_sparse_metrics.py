@@ -8,9 +8,9 @@ from random import Random
 
 import msgspec
 
-from ruptura.assembly import build_engine
-from ruptura.core.document import Alert
-from ruptura.core.record import Record, Tick
+from ruptura.assembly.build import build_engine
+from ruptura.core.contracts.document import Alert
+from ruptura.core.contracts.record import Record, Tick
 from ruptura.settings import Settings
 
 MONDAY = 1_772_409_600

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ruptura.core.event import TicketEvent, decode_ticket
+from ruptura.core.contracts.event import TicketEvent, decode_ticket
 from ruptura.simulator import Scenario, simulate
 from tests.simulator.theory import batch_error, erlang_a
 

@@ -11,9 +11,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from ruptura.calendars import calendar_for
-from ruptura.core.calendar import HOLIDAY, Calendar
-from ruptura.core.event import (
+from ruptura.assembly.calendars import calendar_for
+from ruptura.core.contracts.event import (
     DECODERS,
     Rejection,
     TicketEvent,
@@ -21,7 +20,8 @@ from ruptura.core.event import (
     decode_ticket,
     time_fault,
 )
-from ruptura.core.record import Record
+from ruptura.core.contracts.record import Record
+from ruptura.core.ingest.calendar import HOLIDAY, Calendar
 from ruptura.settings import Settings, load
 from ruptura.simulator import Scenario, load_scenario, shipped, simulate
 from ruptura.simulator.scenario import QuietKind, RuptureKind

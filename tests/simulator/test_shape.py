@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from ruptura.core.calendar import parse_opening_hours
+from ruptura.core.ingest.calendar import parse_opening_hours
 from ruptura.simulator import Scenario
 from ruptura.simulator.arrivals import PLAIN, draw_arrivals
 from ruptura.simulator.curves import Curves

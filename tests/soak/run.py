@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from ruptura.assembly import changelog_topic
+from ruptura.assembly.build import changelog_topic
 from tests.integration.conftest import settings_for
 from tests.integration.crash.fleet import Tell
 from tests.integration.crash.load import patient

@@ -34,9 +34,9 @@ def plainly(command: Callable[P, None]) -> Callable[P, None]:
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        from ruptura.shells.clients import KafkaUnavailable
-        from ruptura.shells.history import HistoryError
-        from ruptura.shells.recording import RecordingError
+        from ruptura.assembly.history import HistoryError
+        from ruptura.clients import KafkaUnavailable
+        from ruptura.files.recording import RecordingError
 
         try:
             command(*args, **kwargs)

@@ -39,7 +39,7 @@ def evaluate_nab(
     folder: Path, windows: Path, plots: Path | None, jobs: int, *, as_json: bool
 ) -> None:
     """Score detectors on the Numenta Anomaly Benchmark in FOLDER."""
-    from ruptura.shells import evaluate as shell
+    from ruptura.evaluation import run as shell
 
     try:
         shell.evaluate_nab(folder, windows, shell.Output(as_json, plots, jobs))
@@ -55,7 +55,7 @@ def evaluate_nab(
 @plainly
 def evaluate_labelled(path: Path, plots: Path | None, jobs: int, *, as_json: bool) -> None:
     """Score detectors on CSV files with timestamp, value and label in PATH, folder or archive."""
-    from ruptura.shells import evaluate as shell
+    from ruptura.evaluation import run as shell
 
     try:
         shell.evaluate_labelled(path, shell.Output(as_json, plots, jobs))
@@ -86,7 +86,7 @@ def evaluate_simulated(
     as_json: bool,
 ) -> None:
     """Watch simulated SCENARIOS (names, files or folders; default: all that are shipped)."""
-    from ruptura.shells import evaluate as shell
+    from ruptura.evaluation import run as shell
 
     wanted = None if not baselines else [name for name in baselines if name != "none"]
     try:

@@ -37,8 +37,8 @@ def worker(config: Path | None, state_in: Path | None) -> None:
     log_level, names and partitions of topics, bucket_seconds, time_zone), is refused whole: the
     log says why, and the metric ruptura_settings_reload_successful is 0.
     """
-    from ruptura.shells import logs
-    from ruptura.shells.worker import run_worker
+    from ruptura.worker import logs
+    from ruptura.worker.app import run_worker
 
     settings = read_settings(config)
     logs.configure(settings.worker.log_level, settings.worker.log_format)
@@ -55,7 +55,7 @@ def topics() -> None:
 @plainly
 def topics_create(config: Path | None) -> None:
     """Create the topics that are absent; say what differs in the others."""
-    from ruptura.shells import topics as shell
+    from ruptura.tools import topics as shell
 
     _report(shell.create, shell.TopicsError, read_settings(config))
 
@@ -65,7 +65,7 @@ def topics_create(config: Path | None) -> None:
 @plainly
 def topics_check(config: Path | None) -> None:
     """Say what differs from the settings; exit code 1 if anything does."""
-    from ruptura.shells import topics as shell
+    from ruptura.tools import topics as shell
 
     _report(shell.check, shell.TopicsError, read_settings(config))
 
@@ -92,7 +92,7 @@ def demo() -> None:
     """Show Ruptura at work on a bundled recording, with an embedded broker."""
     from rich.console import Console
 
-    from ruptura.shells.demo.run import run_demo
+    from ruptura.tools.demo.run import run_demo
 
     sys.exit(run_demo(Console()))
 
@@ -107,7 +107,7 @@ def config() -> None:
 @plainly
 def config_check(config: Path | None) -> None:
     """Say in one line whether the settings hold; exit code 2 if not."""
-    from ruptura.shells.config import check
+    from ruptura.tools.config import check
 
     click.echo(check(config, os.environ))
 
@@ -117,7 +117,7 @@ def config_check(config: Path | None) -> None:
 @plainly
 def config_show(config: Path | None) -> None:
     """Print all settings in force and where each comes from, secrets masked."""
-    from ruptura.shells.config import show
+    from ruptura.tools.config import show
 
     settings, origins = load_with_origins(config, os.environ)
     click.echo(show(settings, origins), nl=False)
@@ -126,7 +126,7 @@ def config_show(config: Path | None) -> None:
 @config.command("reference")
 def config_reference() -> None:
     """Print every key with default, unit, range and meaning, as Markdown."""
-    from ruptura.shells.config import reference
+    from ruptura.tools.config import reference
 
     click.echo(reference(), nl=False)
 
@@ -134,7 +134,7 @@ def config_reference() -> None:
 @config.command("example")
 def config_example() -> None:
     """Print a commented file with every key at its default."""
-    from ruptura.shells.config import example
+    from ruptura.tools.config import example
 
     click.echo(example(), nl=False)
 
@@ -148,7 +148,7 @@ def schemas() -> None:
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
 def schemas_write(directory: Path) -> None:
     """Generate the schemas from the types into DIRECTORY."""
-    from ruptura.shells.schemas import write
+    from ruptura.tools.schemas import write
 
     for path in write(directory):
         click.echo(path)
@@ -158,7 +158,7 @@ def schemas_write(directory: Path) -> None:
 @click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def schemas_check(directory: Path) -> None:
     """Say which schemas in DIRECTORY differ from the types; exit code 1 if any does."""
-    from ruptura.shells.schemas import drift
+    from ruptura.tools.schemas import drift
 
     lines = drift(directory)
     for line in lines:

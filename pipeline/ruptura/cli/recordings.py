@@ -65,11 +65,11 @@ def replay(
     """
     from rich.console import Console
 
-    from ruptura.shells.console import measuring
-    from ruptura.shells.recording import RecordingError
-    from ruptura.shells.replay import replay as run
-    from ruptura.shells.replay import survey
-    from ruptura.shells.report import Report, summary_lines
+    from ruptura.files.recording import RecordingError
+    from ruptura.outputs.console import measuring
+    from ruptura.outputs.files import Report, summary_lines
+    from ruptura.tools.replay import replay as run
+    from ruptura.tools.replay import survey
 
     keep_apart((*recordings, *filter(None, (state_in,))), (alerts, series, state_out))
     settings = read_settings(config)
@@ -117,8 +117,8 @@ def replay(
 @plainly
 def import_(files: tuple[Path, ...], mapping: Path, output: Path) -> None:
     """Turn CSV exports of ticket systems and metrics into a recording."""
-    from ruptura.shells.importing.convert import SourceError, import_csv
-    from ruptura.shells.importing.mapping import MappingError
+    from ruptura.tools.importing.convert import SourceError, import_csv
+    from ruptura.tools.importing.mapping import MappingError
 
     keep_apart((*files, mapping), (output,))
     try:
@@ -146,7 +146,7 @@ def import_(files: tuple[Path, ...], mapping: Path, output: Path) -> None:
 @plainly
 def simulate(scenario: str, seed: int, output: Path, labels: Path | None) -> None:
     """Write a recording of a simulated contact centre: SCENARIO is a name or a TOML file."""
-    from ruptura.shells import simulate as shell
+    from ruptura.tools import simulate as shell
 
     scenario_file = Path(scenario)
     keep_apart([scenario_file] if scenario_file.is_file() else [], (output, labels))
@@ -201,8 +201,8 @@ def publish(
     keep_timestamps: bool,
 ) -> None:
     """Publish RECORDINGS to Kafka with their spacing, merged by time."""
-    from ruptura.shells import publish as shell
-    from ruptura.shells.console import counting
+    from ruptura.outputs.console import counting
+    from ruptura.tools import publish as shell
 
     try:
         with counting("publishing") as progress:
@@ -250,8 +250,8 @@ def record(
     overwrite: bool,
 ) -> None:
     """Record topics to a file until a count, a time, their end or Ctrl-C."""
-    from ruptura.shells import record as shell
-    from ruptura.shells.console import counting
+    from ruptura.outputs.console import counting
+    from ruptura.tools import record as shell
 
     wanted = [part for name in names for part in name.split(",") if part]
     try:

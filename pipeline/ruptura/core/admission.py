@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ruptura.core.channel import Channel
-from ruptura.core.effects import Effects
-from ruptura.core.event import (
+from ruptura.core.contracts.effects import Effects
+from ruptura.core.contracts.event import (
     DECODERS,
     FAULTS,
     LAST_MOMENT,
@@ -19,9 +19,8 @@ from ruptura.core.event import (
     TopicKind,
     time_fault,
 )
-from ruptura.core.partition import Partition, Service
-from ruptura.core.record import Record
-from ruptura.core.window import (
+from ruptura.core.contracts.record import Record
+from ruptura.core.ingest.buckets import (
     MetricSum,
     Seen,
     TicketBucket,
@@ -29,6 +28,7 @@ from ruptura.core.window import (
     add_ticket,
     new_ticket_bucket,
 )
+from ruptura.core.partition import Partition, Service
 
 _Place = tuple[Service, Channel, Seen, TicketBucket | None, dict[str, MetricSum] | None]
 """Where an event went; whatever else comes there until a bucket closes needs no more checks than

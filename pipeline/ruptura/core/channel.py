@@ -8,25 +8,33 @@ from typing import Final, Literal
 
 import msgspec
 
-from ruptura.core.alert import Lifecycle
-from ruptura.core.baseline import BaselineFactory
-from ruptura.core.calendar import Phase
-from ruptura.core.effects import SeriesPoint
-from ruptura.core.event import MAX_MAGNITUDE, Measurement
-from ruptura.core.evidence import Scales
-from ruptura.core.heed import QUEUE
-from ruptura.core.outlook import CALM, Forecast, Outlook, OutlookFactory, foremost, no_outlook
-from ruptura.core.series import TICKET_SERIES, UNKNOWN_GAUGE, UNKNOWN_RATIO, SeriesSpec
-from ruptura.core.signal import Signal, Watch, WatchState
-from ruptura.core.tuning import DetectionTuning, Index, Moment, WindowTuning
-from ruptura.core.window import (
+from ruptura.core.contracts.effects import SeriesPoint
+from ruptura.core.contracts.event import Measurement
+from ruptura.core.contracts.tuning import DetectionTuning, Index, Moment, WindowTuning
+from ruptura.core.decide.lifecycle import Lifecycle
+from ruptura.core.decide.materiality import QUEUE
+from ruptura.core.detect.forecast import (
+    CALM,
+    Forecast,
+    Outlook,
+    OutlookFactory,
+    foremost,
+    no_outlook,
+)
+from ruptura.core.detect.protocol import BaselineFactory
+from ruptura.core.detect.scan import Scales
+from ruptura.core.detect.series_detector import Signal, Watch, WatchState
+from ruptura.core.ingest.buckets import (
     Backlog,
     MetricSum,
     Seen,
     TicketBucket,
+    metric_value,
     new_ticket_bucket,
     ticket_values,
 )
+from ruptura.core.ingest.calendar import Phase
+from ruptura.core.series.registry import TICKET_SERIES, UNKNOWN_GAUGE, UNKNOWN_RATIO, SeriesSpec
 
 Points = list[SeriesPoint]
 
@@ -245,7 +253,7 @@ class Channel:
         readings = {p.series: (p.observed, 0.0) for p in fresh if p.observed is not None}
         for metric, total in sums.items():
             if self._kinds[metric] == "ratio":
-                value = _metric_value(total, "ratio")
+                value = metric_value(total, "ratio")
                 if value is not None:
                     readings[metric] = value
         mean = readings.get("tickets.handle_seconds")
@@ -262,7 +270,7 @@ class Channel:
         for metric, kind in self._kinds.items():
             total = sums.get(metric)
             watch = self._watches.get(metric)
-            value = None if total is None else _metric_value(total, kind)
+            value = None if total is None else metric_value(total, kind)
             if value is not None:
                 if watch is None:
                     watch = self._watch(metric, start)
@@ -433,16 +441,3 @@ class Channel:
             watch = self._watch(series, learned.started)
             watch.load(learned)
             watch.begin_anew()
-
-
-def _metric_value(total: MetricSum, kind: str) -> tuple[float, float] | None:
-    """Return value and size, or None where the bucket tells nothing.
-
-    A producer that mixes ratios and plain values under one name must not leave the range of
-    either.
-    """
-    amount, size = total.total + total.rest, total.denominator + total.denominator_rest
-    if kind == "ratio":
-        return (min(max(amount, 0.0), size), size) if size > 0.0 else None
-    level = amount / size if size > 0.0 else amount / total.samples
-    return min(max(level, -MAX_MAGNITUDE), MAX_MAGNITUDE), 1.0

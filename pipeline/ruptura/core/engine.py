@@ -10,10 +10,10 @@ import msgspec
 
 from ruptura.core import snapshot
 from ruptura.core.admission import admit
-from ruptura.core.effects import Effects
-from ruptura.core.event import Reason, Rejection, TopicKind
+from ruptura.core.contracts.effects import Effects
+from ruptura.core.contracts.event import Reason, Rejection, TopicKind
+from ruptura.core.contracts.record import Input, Record, Tick
 from ruptura.core.partition import Config, Partition, Plan
-from ruptura.core.record import Input, Record, Tick
 
 __all__ = ["Config", "Engine", "Plan", "TopicKind"]
 

@@ -8,19 +8,20 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from ruptura.core import alert, incident
-from ruptura.core.calendar import Calendar, Phase
 from ruptura.core.channel import Channel, ChannelState, Closed, Parts
-from ruptura.core.document import Action
-from ruptura.core.effects import ChannelPoint, Effects, SeriesPoint, State
-from ruptura.core.event import TopicKind
-from ruptura.core.heed import heed, more
-from ruptura.core.outlook import Outlook
-from ruptura.core.record import Tick
-from ruptura.core.risk import combine
-from ruptura.core.signal import Signal
-from ruptura.core.tuning import AlertTuning
-from ruptura.core.watermark import Watermark
+from ruptura.core.contracts.document import Action
+from ruptura.core.contracts.effects import ChannelPoint, Effects, SeriesPoint, State
+from ruptura.core.contracts.event import TopicKind
+from ruptura.core.contracts.record import Tick
+from ruptura.core.contracts.tuning import AlertTuning
+from ruptura.core.decide import incidents as incident
+from ruptura.core.decide import lifecycle as alert
+from ruptura.core.decide.materiality import heed, more
+from ruptura.core.decide.risk import combine
+from ruptura.core.detect.forecast import Outlook
+from ruptura.core.detect.series_detector import Signal
+from ruptura.core.ingest.calendar import Calendar, Phase
+from ruptura.core.ingest.watermark import Watermark
 
 Plan = Mapping[str, Sequence[Action]]
 

@@ -11,9 +11,9 @@ from typing import Final, TypeVar
 import msgspec
 
 from ruptura.core.channel import Channel, ChannelState
+from ruptura.core.contracts.tuning import Index, Tally
+from ruptura.core.ingest.watermark import Source
 from ruptura.core.partition import Partition, Service
-from ruptura.core.tuning import Index, Tally
-from ruptura.core.watermark import Source
 
 _LONGEST_SILENCE: Final = 31_536_000.0
 """Seconds: the most after which a channel may be taken as gone, whatever it is now."""

@@ -7,8 +7,8 @@ from typing import Final, Protocol
 
 import msgspec
 
-from ruptura.catalogue import known_metrics
-from ruptura.core.series import TICKET_SERIES, UNKNOWN_GAUGE, SeriesSpec
+from ruptura.assembly.catalogue import known_metrics
+from ruptura.core.series.registry import TICKET_SERIES, UNKNOWN_GAUGE, SeriesSpec
 
 
 class Bucket(msgspec.Struct, frozen=True, gc=False):

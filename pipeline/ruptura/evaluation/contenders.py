@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from ruptura.detectors import rivals
+from ruptura.evaluation import river_baselines as rivals
 from ruptura.evaluation.bands import DailyBands, WeeklyBands
 from ruptura.evaluation.bucket import Baseline, Bucket, Selection
 from ruptura.evaluation.thresholds import StaticThresholds

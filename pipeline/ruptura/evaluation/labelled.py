@@ -20,7 +20,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ruptura.detectors.rivals import VALUE, Scorer
+from ruptura.evaluation.river_baselines import VALUE, Scorer
 
 Scores: TypeAlias = NDArray[np.float64]
 Flags: TypeAlias = NDArray[np.bool_]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from ruptura.core.document import Alert
+from ruptura.core.contracts.document import Alert
 
 
 class Page(msgspec.Struct, frozen=True, gc=False):

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import msgspec
 
-from ruptura.assembly import build_engine, sources
-from ruptura.calendars import calendar_for
-from ruptura.core.document import Alert
-from ruptura.core.effects import Effects
-from ruptura.core.record import Input, Record, Tick
+from ruptura.assembly.build import build_engine, sources
+from ruptura.assembly.calendars import calendar_for
+from ruptura.core.contracts.document import Alert
+from ruptura.core.contracts.effects import Effects
+from ruptura.core.contracts.record import Input, Record, Tick
 from ruptura.evaluation.bucket import Baseline, Bucket
 from ruptura.evaluation.contenders import RUPTURA, Make
 from ruptura.evaluation.matching import Verdict, judge

@@ -7,7 +7,8 @@ from typing import Final
 
 import msgspec
 
-from ruptura.detectors import novelty, rivals
+from ruptura.core.detect import novelty
+from ruptura.evaluation import river_baselines as rivals
 from ruptura.evaluation.bands import DAY_SECONDS, SIGMAS, WEEK_SECONDS, Moments
 from ruptura.evaluation.contenders import RUPTURA
 from ruptura.evaluation.labelled import TIMESTAMP

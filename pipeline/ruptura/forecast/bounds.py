@@ -8,8 +8,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
-from ruptura.core.outlook import CALM
-from ruptura.core.tuning import are_finite
+from ruptura.core.contracts.tuning import are_finite
+from ruptura.core.detect.forecast import CALM
 from ruptura.forecast import erlang
 from ruptura.forecast.passage import normal, passage
 from ruptura.forecast.queue import Path

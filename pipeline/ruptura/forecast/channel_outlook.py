@@ -8,7 +8,7 @@ from typing import Final
 
 from scipy.special import gammaincc
 
-from ruptura.core.outlook import CALM, Forecast, Objective, Objectives, Readings
+from ruptura.core.detect.forecast import CALM, Forecast, Objective, Objectives, Readings
 from ruptura.forecast.bounds import Judged, States, WindowMean, Worst, steady_states
 from ruptura.forecast.queue import Path, Queue
 from ruptura.forecast.sentences import sentence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ruptura.core.outlook import Objectives, Outlook, OutlookFactory
+from ruptura.core.detect.forecast import Objectives, Outlook, OutlookFactory
 from ruptura.forecast.channel_outlook import STEPS, ChannelOutlook
 from ruptura.forecast.trend import Ahead
 

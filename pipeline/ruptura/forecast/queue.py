@@ -15,8 +15,8 @@ from typing import Final
 
 import msgspec
 
-from ruptura.core.outlook import Readings
-from ruptura.core.tuning import are_finite
+from ruptura.core.contracts.tuning import are_finite
+from ruptura.core.detect.forecast import Readings
 from ruptura.forecast.trend import Ahead, Trend
 
 _HANDLED_MEMORY: Final = 200.0

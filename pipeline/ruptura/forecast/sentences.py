@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ruptura.core.outlook import Objective, Objectives
+from ruptura.core.detect.forecast import Objective, Objectives
 from ruptura.forecast.bounds import Judged
 from ruptura.forecast.queue import Load
 

@@ -13,7 +13,7 @@ import math
 from array import array
 from typing import Final
 
-from ruptura.core.tuning import are_finite
+from ruptura.core.contracts.tuning import are_finite
 
 _LEVEL_NOISE: Final = 0.02
 _SLOPE_NOISE: Final = 0.0001

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import holidays
 
-from ruptura.core.calendar import parse_opening_hours
+from ruptura.core.ingest.calendar import parse_opening_hours
 from ruptura.settings.keys import Fault, did_you_mean, refusal
 from ruptura.settings.objectives import ForecastSettings, ObjectiveName
 from ruptura.settings.sections import (

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from ruptura.core.record import Record
+from ruptura.core.contracts.record import Record
 from ruptura.simulator.documents import Born
 from ruptura.simulator.scenario import Channel, Delivery
 from ruptura.simulator.timeline import Floats

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from ruptura.core.calendar import parse_opening_hours
+from ruptura.core.ingest.calendar import parse_opening_hours
 from ruptura.simulator.scenario import Channel, QuietTable, Range, RuptureTable, Scenario
 
 _STEP = re.compile(r"\.([A-Za-z_][A-Za-z0-9_]*)|\[(\d+)\]")

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from ruptura.core.calendar import parse_opening_hours
+from ruptura.core.ingest.calendar import parse_opening_hours
 from ruptura.simulator.scenario import Channel, Shape
 from ruptura.simulator.timeline import DAY_MINUTES, Floats, Timeline, open_week
 

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 import numpy as np
 
-from ruptura.core.calendar import parse_opening_hours
-from ruptura.core.record import Record
+from ruptura.core.contracts.record import Record
+from ruptura.core.ingest.calendar import parse_opening_hours
 from ruptura.simulator.arrivals import draw_arrivals, merge
 from ruptura.simulator.contacts import Centre
 from ruptura.simulator.curves import Curves

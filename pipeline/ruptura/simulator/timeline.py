@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from ruptura.core.calendar import OpeningHours
+from ruptura.core.ingest.calendar import OpeningHours
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -10,13 +10,13 @@ from random import Random
 
 import msgspec
 
-from ruptura.assembly import build_engine
-from ruptura.core.effects import Effects
+from ruptura.assembly.build import build_engine
+from ruptura.core.contracts.effects import Effects
+from ruptura.core.contracts.record import Record
 from ruptura.core.engine import Engine
-from ruptura.core.record import Record
+from ruptura.files.recording import to_line
 from ruptura.settings import Settings
-from ruptura.shells.recording import to_line
-from ruptura.shells.replay import replay
+from ruptura.tools.replay import replay
 from tests.integration.publisher import named
 from tests.integration.workers import (
     END,

@@ -9,9 +9,9 @@ from typing import Self
 
 from kafka import KafkaAdminClient
 
-from ruptura.assembly import changelog_topic
+from ruptura.assembly.build import changelog_topic
 from ruptura.settings import Settings
-from ruptura.shells import topics
+from ruptura.tools import topics
 from tests.integration.crash.fleet import Fleet, Tell
 from tests.integration.crash.load import Undisturbed, recorded, undisturbed
 from tests.integration.crash.verdict import Committed, differences

@@ -10,13 +10,13 @@ import msgspec
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
-from ruptura.assembly import build_engine, changelog_topic
+from ruptura.assembly.build import build_engine, changelog_topic
+from ruptura.core.contracts.record import Tick
 from ruptura.core.engine import Engine
-from ruptura.core.record import Tick
 from ruptura.core.snapshot import PartitionState, ServiceState
 from ruptura.settings import Settings
-from ruptura.shells.checkpoint import Checkpoints
-from ruptura.shells.ledger import Ledger, epoch_of
+from ruptura.worker.checkpoints.checkpoint import Checkpoints
+from ruptura.worker.checkpoints.fenced_changelog import Ledger, epoch_of
 from tests.integration.crash.load import Position, Undisturbed
 from tests.integration.workers import PARTITIONS, alerts_on, read_topic, seconds
 

@@ -1,0 +1,1 @@
+"""Settings to an engine: where the parts are put together."""

@@ -1,0 +1,148 @@
+"""Settings to an engine: the one place where the parts are put together, for every shell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import TypeVar
+
+import msgspec
+
+from ruptura.assembly.calendars import calendar_for
+from ruptura.assembly.catalogue import known_metrics
+from ruptura.core import history as histories
+from ruptura.core.channel import Parts
+from ruptura.core.contracts.document import Action
+from ruptura.core.contracts.record import source_of
+from ruptura.core.contracts.tuning import AlertTuning, DetectionTuning, WindowTuning
+from ruptura.core.detect.families.factory import baseline_factory
+from ruptura.core.detect.forecast import Objectives
+from ruptura.core.detect.scan import Scales
+from ruptura.core.engine import Config, Engine, TopicKind
+from ruptura.core.ingest.routing import Routing
+from ruptura.forecast.factory import outlook_factory
+from ruptura.settings import ServiceSettings, Settings, repartition_topic, settings_hash
+
+_T = TypeVar("_T")
+
+
+def input_topics(settings: Settings) -> dict[str, TopicKind]:
+    """Return the input topics by name."""
+    topics = settings.topics
+    return {topics.tickets: "tickets", topics.channel_metrics: "channel_metrics"}
+
+
+def read_topics(settings: Settings) -> tuple[str, ...]:
+    """Return the topics that a worker reads: the inputs, and those of `repartition_topics`."""
+    return (*input_topics(settings), *repartition_topics(settings).values())
+
+
+def repartition_topics(settings: Settings) -> dict[str, str]:
+    """Return internal topics by input topic; empty without repartition."""
+    if not settings.topics.repartition:
+        return {}
+    group = settings.kafka.group_id
+    return {topic: repartition_topic(group, topic) for topic in input_topics(settings)}
+
+
+def sources(settings: Settings) -> dict[str, TopicKind]:
+    """Return what the engine reads, by name: topics, or with repartition each partition of each."""
+    inputs = input_topics(settings)
+    if not settings.topics.repartition:
+        return inputs
+    partitions = range(settings.topics.partitions)
+    return {source_of(topic, n): kind for topic, kind in inputs.items() for n in partitions}
+
+
+def build_routing(settings: Settings) -> Routing | None:
+    """Return the way of records to their partitions; None without repartition."""
+    topics = repartition_topics(settings)
+    if not topics:
+        return None
+    from aiokafka.partitioner import murmur2  # noqa: PLC0415 - takes a while, and few need it
+
+    return Routing(topics, settings.topics.partitions, murmur2)
+
+
+def changelog_topic(settings: Settings) -> str:
+    """The topic that keeps the state: Faust's name for the changelog of the table `state`."""
+    return f"{settings.kafka.group_id}-state-changelog"
+
+
+def build_engine(settings: Settings, history: bytes | None = None) -> Engine:
+    """Put an engine together; arguments and errors as `build_config`."""
+    return Engine(build_config(settings, history))
+
+
+def build_config(settings: Settings, history: bytes | None = None) -> Config:
+    """Put the parts of an engine together.
+
+    Args:
+        settings: Of the engine.
+        history: What an engine of the same settings had learned, as `core.history.dump` returns
+            it, for channels that begin.
+
+    Raises:
+        ValueError: the history is damaged, or was learned under other settings.
+    """
+    bucket_seconds = float(settings.window.bucket_seconds)
+
+    @lru_cache(maxsize=4096)
+    def plan(service: str) -> Mapping[str, Sequence[Action]]:
+        return _plan(_service(settings, service))
+
+    parts = Parts(
+        _tuning(settings.window, WindowTuning),
+        _tuning(settings.detection, DetectionTuning),
+        Scales(bucket_seconds),
+        baseline_factory(bucket_seconds),
+        known_metrics(),
+        outlook_factory(
+            bucket_seconds,
+            settings.forecast.horizon_seconds,
+            settings.forecast.window_seconds,
+            lambda service, channel: _objectives(_service(settings, service), channel),
+        ),
+        lambda service, channel: _least_wait(_service(settings, service), channel),
+    )
+    shape = settings_hash(settings)
+    return Config(
+        topics=sources(settings),
+        parts=parts,
+        alert=_tuning(settings.alert, AlertTuning),
+        calendar=lambda service, channel: calendar_for(service, channel, settings),
+        plan=plan,
+        shape=shape,
+        history={} if history is None else histories.load(history, parts, shape),
+    )
+
+
+def _tuning(section: msgspec.Struct, kind: type[_T]) -> _T:
+    return msgspec.convert(section, kind, from_attributes=True)
+
+
+def _service(settings: Settings, name: str) -> ServiceSettings | None:
+    return settings.services.get(name) or settings.services.get("default")
+
+
+def _least_wait(service: ServiceSettings | None, channel: str) -> float:
+    return _objectives(service, channel).answer_within_seconds or 0.0
+
+
+def _objectives(service: ServiceSettings | None, channel: str) -> Objectives:
+    by_channel = {} if service is None else service.objectives
+    found = by_channel.get(channel, by_channel.get("default", {}))
+    return msgspec.convert(found, Objectives)
+
+
+def _plan(service: ServiceSettings | None) -> dict[str, list[Action]]:
+    plan: dict[str, list[Action]] = {}
+    if service is None:
+        return plan
+    for kind in ("surge", "failure", "silence", "forecast"):
+        steps = [Action(text) for text in service.actions.get(kind, ())]
+        if service.runbook_url is not None:
+            url = f"{service.runbook_url.rstrip('/')}/{kind}"
+            steps.append(Action("Follow the runbook.", url))
+        plan[kind] = steps
+    return plan

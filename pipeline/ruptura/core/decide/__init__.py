@@ -1,0 +1,1 @@
+"""From scores to alerts: materiality, risk, incidents, lifecycle."""

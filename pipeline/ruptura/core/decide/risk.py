@@ -1,0 +1,175 @@
+"""The signals of a channel become one probability, with the terms that add up to it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+
+from ruptura.core.contracts.document import Cause, Direction, Kind
+from ruptura.core.contracts.effects import SeriesPoint
+from ruptura.core.decide.materiality import CONTACTS
+from ruptura.core.detect.series_detector import Signal
+
+_MOST_EVIDENCE: Final = 40.0
+"""Log-odds beyond which one family's evidence adds nothing that could change a decision."""
+
+_REPEATED: Final = 0.25
+"""What evidence of contacts beyond that of distinct customers counts: one customer who repeats
+costs time, but is no rupture. A prior, not a measurement."""
+
+_LEAST_DAMPING: Final = 0.5
+"""Log-odds that are worth a term."""
+
+_KNOWN: Final = 0.5
+"""Customers over contacts, of what is expected, under which too few are named to judge by."""
+
+
+class Risk(msgspec.Struct, frozen=True, gc=False):
+    """The probability of a rupture of one channel, and why.
+
+    Attributes:
+        probability: In [0, 1].
+        causes: The terms, in natural log-odds; their sum is the logit of the probability.
+        kind: The family that speaks loudest; None without signals.
+        signals: All signals, strongest first.
+    """
+
+    probability: float
+    causes: Sequence[Cause]
+    kind: Kind | None
+    signals: Sequence[Signal]
+
+
+def evidence(probability: float) -> float:
+    """Return the log of the largest Bayes factor that a tail probability allows.
+
+    -1 / (e p ln p) for p < 1/e: Sellke, Bayarri & Berger, Calibration of p Values for Testing
+    Precise Null Hypotheses, The American Statistician 55 (2001).
+    """
+    if probability >= 1.0 / math.e:
+        return 0.0
+    return min(-math.log(-math.e * probability * math.log(probability)), _MOST_EVIDENCE)
+
+
+def combine(
+    signals: Sequence[Signal],
+    prior: float,
+    *,
+    points: Sequence[SeriesPoint] = (),
+    siblings: Sequence[Cause] = (),
+) -> Risk:
+    """Combine the strongest signal of each family, as if the families were independent.
+
+    Signals of one family, of one series, or of the number of contacts in one direction tell of the
+    same thing: the strongest counts. A signal that is a probability of rupture by itself (a
+    forecast) adds what the others lack of it.
+
+    Args:
+        signals: Of one channel and bucket.
+        prior: Probability of a rupture without any evidence, in (0, 1).
+        points: Of the same bucket, for what is only evidence together with a signal.
+        siblings: Terms that the other channels of the service add; nothing without a signal here.
+    """
+    if not signals:
+        return _calm(prior)
+    ranked = sorted(
+        signals,
+        key=lambda signal: (-_strength(signal), signal.series, signal.kind, signal.direction),
+    )
+    causes = list(_calm(prior).causes)
+    loudest: tuple[float, Kind] | None = None
+    kinds: set[Kind] = set()
+    told: set[str | Direction] = set()
+    ahead: tuple[float, Signal] | None = None
+    for signal in ranked:
+        if signal.log_odds is not None:
+            if ahead is None or signal.log_odds > ahead[0]:
+                ahead = signal.log_odds, signal
+            continue
+        volume = signal.direction if signal.series in CONTACTS else signal.series
+        if signal.kind in kinds or signal.series in told or volume in told:
+            continue
+        kinds.add(signal.kind)
+        told |= {signal.series, volume}
+        term = _strength(signal)
+        causes.append(Cause(f"{signal.kind}:{signal.series}", term, _sentence(signal)))
+        damping = _repetition(signal, ranked, points)
+        if damping is not None:
+            causes.append(damping)
+            term += damping.contribution
+        if loudest is None or term > loudest[0]:
+            loudest = term, signal.kind
+    causes.extend(siblings)
+    total = sum(cause.contribution for cause in causes)
+    if ahead is not None and ahead[0] > total:
+        # The same data speak in both, so they do not add up: the larger probability stands.
+        term, signal = ahead[0] - total, ahead[1]
+        total = ahead[0]
+        causes.append(Cause(f"{signal.kind}:{signal.series}", term, _sentence(signal)))
+        if loudest is None or term > loudest[0]:
+            loudest = term, signal.kind
+    kind = loudest[1] if loudest is not None else None
+    return Risk(1.0 / (1.0 + math.exp(min(-total, 700.0))), causes, kind, ranked)
+
+
+def _strength(signal: Signal) -> float:
+    return signal.weight * evidence(signal.probability)
+
+
+def _repetition(
+    signal: Signal, ranked: Sequence[Signal], points: Sequence[SeriesPoint]
+) -> Cause | None:
+    """The term that damps a surge of contacts which is not one of distinct customers."""
+    if (signal.series, signal.direction) != ("tickets.opened", "above"):
+        return None
+    customers = next((point for point in points if point.series == "tickets.customers"), None)
+    expected = signal.point.expected
+    if customers is None or customers.expected is None or customers.score is None or not expected:
+        return None
+    if customers.expected < _KNOWN * expected:
+        return None
+    # Whatever else speaks for a surge loses nothing by contacts that repeat.
+    others = [s for s in ranked if s.kind == "surge" and s.series != signal.series]
+    distinct = max((_strength(s) for s in others if s.series == "tickets.customers"), default=0.0)
+    full = _strength(signal)
+    left = max(
+        distinct + _REPEATED * (full - distinct), max((_strength(s) for s in others), default=0.0)
+    )
+    if full - left < _LEAST_DAMPING:
+        return None
+    text = (
+        f"Few customers make many of these contacts: {customers.observed or 0:.3g} distinct "
+        f"customers in the last bucket, {customers.expected:.3g} expected, made "
+        f"{signal.point.observed or 0:.3g} contacts."
+    )
+    return Cause("few_customers", left - full, text)
+
+
+@lru_cache(maxsize=16)
+def _calm(prior: float) -> Risk:
+    """The risk without signals, which is nearly always."""
+    total = math.log(prior / (1.0 - prior))
+    text = f"Without evidence the risk is {prior:g} in each bucket."
+    return Risk(
+        1.0 / (1.0 + math.exp(min(-total, 700.0))), (Cause("prior", total, text),), None, ()
+    )
+
+
+def _sentence(signal: Signal) -> str:
+    if signal.text is not None:
+        return signal.text
+    point = signal.point
+    observed = "nothing" if not point.observed else f"{point.observed:.3g}"
+    expected = 0.0 if point.expected is None else point.expected
+    began = datetime.fromtimestamp(signal.since, UTC)
+    state = "silent" if signal.kind == "silence" else f"{signal.direction} normal"
+    return (
+        f"{signal.series} is {state} since {began:%Y-%m-%d %H:%M} UTC: {observed} in the last "
+        f"bucket, {expected:.3g} expected; chance alone would show as much evidence with "
+        f"probability {signal.probability:.2g}."
+    )

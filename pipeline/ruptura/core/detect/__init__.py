@@ -1,0 +1,1 @@
+"""What is normal for a series, and how surprising what was seen is."""

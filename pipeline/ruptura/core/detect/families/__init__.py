@@ -1,0 +1,1 @@
+"""A model of what is normal for each family of series, one file each."""

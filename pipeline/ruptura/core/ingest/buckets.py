@@ -1,0 +1,285 @@
+"""Events gather in open buckets; a closed bucket yields one value per series."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Annotated, Final, get_args
+
+import msgspec
+import xxhash
+from msgspec import Meta
+
+from ruptura.core.contracts.event import MAX_MAGNITUDE, Measurement, TicketEvent, TicketType
+from ruptura.core.contracts.tuning import Amount, Finite, Moment, Tally
+
+_TYPES: Final[tuple[TicketType, ...]] = get_args(TicketType)
+_TYPE_INDEX: Final = {name: index for index, name in enumerate(_TYPES)}
+_OPENED, _UPDATED, _TRANSFERRED, _ESCALATED, _REOPENED, _RESOLVED, _CLOSED, _ABANDONED, _RATED = (
+    range(len(_TYPES))
+)
+_ENTERS: Final = frozenset((_OPENED, _REOPENED))
+_LEAVES: Final = frozenset((_RESOLVED, _CLOSED, _ABANDONED))
+_IS_MOVE: Final = tuple(index in _ENTERS | _LEAVES for index in range(len(_TYPES)))
+_WAIT, _HANDLE, _RESOLUTION, _RATING = range(4)
+_MEANS: Final = (
+    "tickets.wait_seconds",
+    "tickets.handle_seconds",
+    "tickets.resolution_seconds",
+    "tickets.rating",
+)
+
+
+_digest = xxhash.xxh3_64_intdigest
+
+
+def identity(text: str) -> int:
+    """Return 64 bits that stand for an identifier (XXH3; two of a million clash once in 10^7)."""
+    return _digest(text.encode())
+
+
+class Seen(msgspec.Struct, array_like=True):
+    """The event_ids of one source: a set that grows, and the one before it.
+
+    It turns by the clock of its own source, so that what is known does not depend on how far
+    other sources have been read.
+
+    Attributes:
+        recent, older: Identities.
+        turned: Event time of the last turn, in seconds since the Unix epoch.
+    """
+
+    recent: set[int]
+    older: set[int]
+    turned: Finite
+
+    def is_repeated(self, event_id: str, clock: float, seconds: float, most: int) -> bool:
+        """Tell whether an event was seen before, and remember it.
+
+        Args:
+            event_id: Its identifier; what is remembered is its identity.
+            clock: Of the source, in seconds since the Unix epoch.
+            seconds: How long an event is remembered, at least.
+            most: How many are remembered, at most.
+        """
+        if not most or not seconds:
+            return False
+        if clock - self.turned >= seconds:
+            self.older, self.recent, self.turned = self.recent, set(), clock
+        event = _digest(event_id.encode())  # its identity, without a call
+        if event in self.older:
+            return True
+        recent = self.recent
+        known = len(recent)
+        recent.add(event)  # one look at a large set where asking first would be two
+        count = len(recent)
+        if count == known:
+            return True
+        if count * 2 > most:
+            self.older, self.recent = recent, set()
+        return False
+
+
+class TicketBucket(msgspec.Struct, array_like=True):
+    """What the ticket events of one open bucket add up to.
+
+    Attributes:
+        counts: Events by type.
+        sums, samples: Of wait, handle and resolution seconds and of ratings.
+        handoffs, ended: Contacts that a bot handed over, and that it ended itself.
+        customers: Who opened tickets.
+        exceptions: Tickets with an exception, by kind.
+        moves: Openings and endings (event time, type, ticket, resolution seconds or -1), in order
+            of arrival.
+        rests: What rounding took from the sums.
+    """
+
+    counts: Annotated[list[Tally], Meta(min_length=9, max_length=9)]
+    sums: Annotated[list[Amount], Meta(min_length=4, max_length=4)]
+    samples: Annotated[list[Tally], Meta(min_length=4, max_length=4)]
+    handoffs: Tally
+    ended: Tally
+    customers: set[str]
+    exceptions: dict[str, set[int]]
+    moves: list[tuple[Moment, int, int, Finite]]
+    rests: Annotated[list[Finite], Meta(min_length=4, max_length=4)] = msgspec.field(
+        default_factory=lambda: [0.0] * 4
+    )
+
+    @property
+    def handled(self) -> int:
+        """Contacts whose handle time was told."""
+        return self.samples[_HANDLE]
+
+    def add(self, index: int, amount: float) -> None:
+        """Add to a sum, so that it is the same in whatever order amounts come (Knuth's TwoSum)."""
+        sums = self.sums
+        total = sums[index]
+        grown = sums[index] = total + amount
+        added = grown - total
+        self.rests[index] += (total - (grown - added)) + (amount - added)
+        self.samples[index] += 1
+
+
+def new_ticket_bucket() -> TicketBucket:
+    """Return an empty bucket."""
+    return TicketBucket([0] * len(_TYPES), [0.0] * 4, [0] * 4, 0, 0, set(), {}, [])
+
+
+def add_ticket(bucket: TicketBucket, event: TicketEvent, occurred_at: float) -> None:
+    """Add an event to its bucket."""
+    kind = _TYPE_INDEX[event.type]
+    bucket.counts[kind] += 1
+    if _IS_MOVE[kind]:
+        resolution = event.resolution_seconds if kind == _RESOLVED else None
+        bucket.moves.append(
+            (
+                occurred_at,
+                kind,
+                _digest(event.ticket_id.encode()),  # the identity, without a call
+                -1.0 if resolution is None else resolution,
+            )
+        )
+        if kind == _OPENED and (customer := event.customer_id) is not None:
+            bucket.customers.add(customer)
+    if event.exception is not None:
+        bucket.exceptions.setdefault(event.exception, set()).add(identity(event.ticket_id))
+    if (wait := event.wait_seconds) is not None:
+        bucket.add(_WAIT, wait)
+    if (handle := event.handle_seconds) is not None:
+        bucket.add(_HANDLE, handle)
+    if (rating := event.rating) is not None:
+        bucket.add(_RATING, rating)
+    if event.handled_by == "bot":
+        if kind in {_TRANSFERRED, _ESCALATED}:
+            bucket.handoffs += 1
+        elif kind in _LEAVES:
+            bucket.ended += 1
+
+
+class MetricSum(msgspec.Struct, array_like=True):
+    """Samples of one metric in one open bucket; `denominator` is 0 for plain values.
+
+    `rest` and `denominator_rest` are what rounding took from the sums.
+    """
+
+    samples: Annotated[int, Meta(ge=0)]
+    total: Finite
+    denominator: Amount
+    rest: Finite = 0.0
+    denominator_rest: Finite = 0.0
+
+    def add(self, amount: float) -> None:
+        """Add an amount, so that the sum is the same in whatever order amounts come."""
+        total = self.total
+        grown = self.total = total + amount
+        added = grown - total
+        self.rest += (total - (grown - added)) + (amount - added)
+
+    def add_denominator(self, amount: float) -> None:
+        """Add a denominator likewise."""
+        total = self.denominator
+        grown = self.denominator = total + amount
+        added = grown - total
+        self.denominator_rest += (total - (grown - added)) + (amount - added)
+
+
+def add_metric(bucket: dict[str, MetricSum], event: Measurement) -> None:
+    """Add a measurement to its bucket."""
+    total = bucket.get(event.metric)
+    if total is None:
+        total = bucket[event.metric] = MetricSum(0, 0.0, 0.0)
+    total.samples += 1
+    if (value := event.value) is not None:
+        total.add(value)
+    else:
+        total.add(event.numerator or 0.0)
+        total.add_denominator(event.denominator or 0.0)
+
+
+class Backlog(msgspec.Struct, array_like=True):
+    """Open tickets of a channel, each with the time at which it entered.
+
+    Attributes:
+        entered: Event time of the opening by ticket, oldest first.
+        flows: Whether any ticket was ever seen to leave. Without that there is no backlog to
+            speak of, only a sum of openings (a dispatch log, say).
+    """
+
+    entered: dict[int, Moment]
+    flows: bool = False
+
+    def settle(self, bucket: TicketBucket, most: int) -> int:
+        """Apply the moves of a closing bucket in order of event time.
+
+        Resolutions without a duration of their own get the time since they entered.
+
+        Args:
+            bucket: The bucket that closes; its resolution sums are completed.
+            most: How many open tickets may be remembered.
+
+        Returns:
+            How many of the oldest had to be forgotten.
+        """
+        entered = self.entered
+        if not bucket.moves and len(entered) <= most:
+            return 0
+        for occurred_at, kind, ticket, resolution in sorted(bucket.moves, key=_turn):
+            if kind in _ENTERS:
+                entered.setdefault(ticket, occurred_at)
+                continue
+            self.flows = True
+            since = entered.pop(ticket, None)
+            if kind != _RESOLVED:
+                continue
+            seconds = resolution
+            if seconds < 0.0 and since is not None:
+                seconds = occurred_at - since
+            if seconds >= 0.0:
+                bucket.add(_RESOLUTION, seconds)
+        surplus = max(len(entered) - most, 0)
+        for ticket in list(islice(entered, surplus)):
+            del entered[ticket]
+        return surplus
+
+
+def _turn(move: tuple[float, int, int, float]) -> tuple[float, int]:
+    # Of one moment by ticket: who came first depends on the order of delivery between sources,
+    # but for one ticket, whose producer keeps its order.
+    return move[0], move[2]
+
+
+def ticket_values(bucket: TicketBucket, backlog: Backlog) -> Iterator[tuple[str, float, float]]:
+    """Yield series, value and size of a closed bucket; means without samples are left out."""
+    counts = bucket.counts
+    yield "tickets.opened", counts[_OPENED], 1.0
+    yield "tickets.resolved", counts[_RESOLVED], 1.0
+    yield "tickets.handed_over", counts[_TRANSFERRED] + counts[_ESCALATED], 1.0
+    yield "tickets.reopened", counts[_REOPENED], 1.0
+    yield "tickets.abandoned", counts[_ABANDONED], 1.0
+    exceptions = bucket.exceptions
+    yield "tickets.exceptions_product", len(exceptions.get("product", ())), 1.0
+    yield "tickets.exceptions_service", len(exceptions.get("service", ())), 1.0
+    yield "tickets.exceptions_policy", len(exceptions.get("policy", ())), 1.0
+    yield "tickets.customers", len(bucket.customers), 1.0
+    if backlog.flows:
+        yield "tickets.backlog", len(backlog.entered), 1.0
+    for index, series in enumerate(_MEANS):
+        if bucket.samples[index]:
+            yield series, (bucket.sums[index] + bucket.rests[index]) / bucket.samples[index], 1.0
+    contacts = bucket.handoffs + bucket.ended
+    if contacts:
+        yield "tickets.bot_handoff_ratio", bucket.handoffs, contacts
+
+
+def metric_value(total: MetricSum, kind: str) -> tuple[float, float] | None:
+    """Return value and size, or None where the bucket tells nothing.
+
+    A producer that mixes ratios and plain values under one name must not leave the range of
+    either.
+    """
+    amount, size = total.total + total.rest, total.denominator + total.denominator_rest
+    if kind == "ratio":
+        return (min(max(amount, 0.0), size), size) if size > 0.0 else None
+    level = amount / size if size > 0.0 else amount / total.samples
+    return min(max(level, -MAX_MAGNITUDE), MAX_MAGNITUDE), 1.0

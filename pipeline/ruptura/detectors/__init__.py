@@ -1,1 +1,0 @@
-"""Online models of what is normal, built on River, one file each."""

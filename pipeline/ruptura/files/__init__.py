@@ -1,0 +1,1 @@
+"""Files that are shared between tools: recordings, and files that are replaced whole."""

@@ -1,0 +1,1 @@
+"""Where effects go: Kafka, Prometheus, files, and texts for people."""

@@ -1,0 +1,1 @@
+"""The worker: a Faust app that feeds the engine from Kafka."""

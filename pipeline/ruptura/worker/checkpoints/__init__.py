@@ -1,0 +1,1 @@
+"""The state of the engine on Kafka, and back."""

@@ -1,0 +1,1 @@
+"""From delivered batches to stepped, published and committed records."""

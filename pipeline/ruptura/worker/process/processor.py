@@ -1,0 +1,359 @@
+"""The heart of the worker: records in, engine steps, documents and checkpoints out.
+
+Agents only hand batches over. One loop steps the engine and publishes what comes out of it; a
+second one takes checkpoints (`saver`), between two steps of the first.
+
+A record is done with in this order: it has stepped the engine; the documents that it led to are
+on the broker; the state that reflects it is on the broker; its offset is committed. A crash
+before the end repeats what follows, from the positions of the state, and repeats it alike.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Final
+
+import faust
+import structlog
+from faust.types import TP
+
+from ruptura.assembly.build import build_routing, read_topics
+from ruptura.core.contracts.effects import Effects
+from ruptura.core.contracts.record import Input, Tick
+from ruptura.core.engine import Config, Engine
+from ruptura.core.ingest.routing import in_terms_of_topics
+from ruptura.outputs.kafka import Outbox
+from ruptura.outputs.prometheus import Metrics
+from ruptura.settings import Settings
+from ruptura.worker import logs
+from ruptura.worker.checkpoints.changelog import StateTable
+from ruptura.worker.checkpoints.checkpoint import Checkpoints
+from ruptura.worker.health import Pulse
+from ruptura.worker.process.checkpointer import Saver
+from ruptura.worker.process.membership import Membership
+from ruptura.worker.process.sources import Sources
+from ruptura.worker.routes.inbox import Inbox, Parcel
+from ruptura.worker.routes.repartition import Repartition
+from ruptura.worker.transport.batch import Batch
+
+RAW: Final[dict[str, Any]] = {
+    "key_type": bytes,
+    "value_type": bytes,
+    "key_serializer": "raw",
+    "value_serializer": "raw",
+}
+"""Of every topic: bytes as they are, so that no message can break Faust's decoders."""
+
+_IDLE_SECONDS: Final = 0.1  # without news, before the loop looks around
+_MOST_AT_ONCE: Final = 2_000  # records in a step, so that it blocks the event loop for some 10 ms
+
+_log = structlog.get_logger("ruptura.worker")
+
+
+class Processor:
+    """Feeds the engine of one worker.
+
+    Args:
+        app: The Faust app.
+        settings: Of the worker.
+        table: Keeps the state.
+        metrics: Gets the effects.
+        pulse: Is told that the worker lives.
+        engine: Fresh.
+    """
+
+    def __init__(
+        self,
+        app: faust.App,
+        settings: Settings,
+        table: StateTable,
+        metrics: Metrics,
+        pulse: Pulse,
+        engine: Engine,
+    ) -> None:
+        self._app = app
+        self._settings = settings.worker
+        self._table = table
+        self._metrics = metrics
+        self._pulse = pulse
+        self._engine = engine
+        checkpoints = Checkpoints(self._engine)
+        routing = build_routing(settings)
+        self._repartition = (
+            None
+            if routing is None
+            else Repartition(
+                routing, settings.kafka, self._engine.position, lambda: app.should_stop
+            )
+        )
+        self._sources = Sources(
+            app,
+            read_topics(settings),
+            self._engine,
+            checkpoints,
+            table,
+            drop=self._drop,
+            jumped=lambda tp: metrics.jumped(tp.topic),
+            refused=metrics.state_refused,
+            forwarded=() if routing is None else routing.topics,
+        )
+        self._inbox = Inbox()
+        self._outbox = Outbox(
+            app.topic(settings.topics.alerts, acks=False, **RAW),
+            app.topic(settings.topics.dead_letter, acks=False, **RAW),
+            metrics.dead_lettered,
+        )
+        self._misrouted = logs.Ration()
+        self._membership = Membership(
+            settings.kafka.session_timeout_seconds, self._sources.is_member
+        )
+        self._stepping = asyncio.Lock()
+        self._saver = Saver(
+            settings.worker.checkpoint_seconds,
+            checkpoints,
+            self._stepping,
+            self._positions,
+            self._outbox,
+            table,
+            self._sources,
+            self._membership,
+            pulse,
+        )
+        self._forwarding: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._forwarding.set_result(None)
+        self._news = asyncio.Event()
+        self._next_tick = 0.0
+        self._failed = False
+        self._records = 0
+        self.has_finished = False
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the state of all our partitions is restored, and Kafka answers."""
+        return self._sources.are_ready and self._pulse.is_heard
+
+    # In: from the agents to the inbox.
+
+    async def feed(self, stream: AsyncIterator[Any]) -> None:
+        """Take over the batches of a stream."""
+        try:
+            async for event in stream:
+                await self._receive(event.value)
+        except Exception as error:  # noqa: BLE001 - whatever it is, Faust would only restart us
+            await self.fail(error)
+
+    async def _receive(self, batch: Batch) -> None:
+        tp = batch.tp
+        sources = self._sources
+        intake = sources.intakes.get(tp) or await sources.adopt(tp)
+        if intake is None:
+            batch.release()  # of a partition that was taken from us; nothing of it was committed
+            return
+        verdict = intake.judge(batch.start, batch.following, time.monotonic())
+        if verdict == "take":
+            records = batch.records
+            if batch.start < intake.following:
+                records = [each for each in records if each.offset >= intake.following]
+            intake.following = batch.following
+            parcel: Parcel | None = Parcel(tp.partition, records, batch.size, batch.release)
+            if self._repartition is not None:
+                parcel = self._repartition.receive(batch, records)
+            if parcel is not None:
+                self._inbox.put(parcel)
+            self._news.set()
+            return
+        batch.release()
+        if verdict == "seek":
+            await sources.read_again(tp, intake, f"offset {batch.start} came instead")
+
+    async def revoke(self, revoked: set[TP]) -> None:
+        """Drop what belongs to partitions that another worker may own now.
+
+        What is not saved yet is not saved now: this worker may have been declared dead, and
+        another one may be ahead of it. The next owner goes on from the last checkpoint.
+        """
+        if revoked:
+            self._membership.lose()
+        for tp in revoked:
+            self._metrics.forget_source(tp.topic, tp.partition)
+        self._saver.revoke(revoked)
+        self._sources.revoke(revoked)
+        if self._repartition is not None:
+            self._repartition.revoke(revoked)
+        self._pulse.feel("assignment")
+
+    def _drop(self, partition: int) -> None:
+        self._saver.forget(partition)
+        self._metrics.forget(self._engine.forget(partition))
+        self._inbox.drop(partition)
+
+    # Through: the loop.
+
+    async def run(self) -> None:
+        """Step until the app stops."""
+        saving = asyncio.ensure_future(self._keep_saving())
+        self._forwarding = asyncio.ensure_future(self._keep_forwarding())
+        try:
+            while not self._app.should_stop:
+                self._pulse.feel("step")
+                if not self._sources.are_settled:
+                    self._pulse.feel("poll", "checkpoint", "commit")
+                    self._membership.see()
+                elif await self._membership.is_confirmed():
+                    self._pulse.feel("assignment")
+                    await self._step()
+                await self._pause()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the state may be half a step
+            await self.fail(error)
+        await saving
+
+    async def _keep_forwarding(self) -> None:
+        try:
+            if self._repartition is not None:
+                await self._repartition.run()
+        except Exception as error:  # noqa: BLE001 - what is not forwarded must not be committed
+            await self.fail(error)
+
+    async def _pause(self) -> None:
+        """Let others run; wait for news where there is nothing to do."""
+        if self._inbox:
+            await asyncio.sleep(0.0)
+            return
+        self._news.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_IDLE_SECONDS):
+                await self._news.wait()
+
+    async def retune(self, config: Config) -> None:
+        """Go on with other parts, in all partitions between the same two steps.
+
+        After a crash, what came since the last checkpoint is stepped again, with whatever settings
+        are in force then.
+
+        It takes 2 µs for each channel, and 0.2 ms for each one with objectives, whose forecast is
+        made anew; nothing else runs meanwhile.
+
+        Raises:
+            ValueError: as `Engine.retune`; nothing has changed.
+        """
+        async with self._stepping:
+            self._engine.retune(config)
+
+    async def finish(self) -> None:
+        """Step what waits and take a last checkpoint, while the producer still runs."""
+        if self._failed:
+            return
+        try:
+            self._membership.end()
+            while self._inbox:
+                await self._step()
+            await asyncio.wait([self._forwarding])
+            await self._saver.save()
+        except Exception as error:  # noqa: BLE001 - the end must come, and say why it is not clean
+            await self.fail(error)
+        else:
+            self.has_finished = True
+            _log.info("everything is saved", records=self._records)
+
+    async def fail(self, error: BaseException) -> None:
+        """Say what happened, and end the process without another checkpoint."""
+        if self._failed:
+            return
+        self._failed = True
+        _log.error(
+            "the worker stops: nothing after the last checkpoint is committed",
+            error=f"{type(error).__name__}: {error}",
+            exc_info=error,
+        )
+        logs.hush()
+        await self._app.crash(error)
+
+    async def _step(self) -> None:
+        """Step the engine with what waits, and with ticks for what was read to its end."""
+        if self._inbox:
+            async with self._stepping:
+                records = self._inbox.take(_MOST_AT_ONCE)
+                self._records += len(records)
+                self._saver.unsaved += len(records)
+                seconds = await self._step_through(records)
+                self._metrics.observe_processing(seconds, len(records))
+        if not self._inbox or self._repartition is not None:
+            await self._let_time_pass()
+
+    async def _step_through(self, inputs: Sequence[Input]) -> float:
+        """Step the engine, letting others run between portions; return its seconds."""
+        seconds, losses = 0.0, self._membership.losses
+        portions = self._engine.steps(inputs)
+        while True:
+            started = time.perf_counter()
+            effects = next(portions, None)
+            seconds += time.perf_counter() - started
+            if effects is None:
+                return seconds
+            while (
+                self._membership.is_doubtful
+                and losses == self._membership.losses
+                and not self._app.should_stop
+            ):
+                await self._membership.is_confirmed()
+            if losses != self._membership.losses:
+                continue  # a rebalance takes all partitions: what was stepped comes again
+            await self._tell(effects)
+            await asyncio.sleep(0.0)
+
+    async def _let_time_pass(self) -> None:
+        """Promise, of each partition that was read to its end, that nothing more has come."""
+        now = time.monotonic()
+        if now < self._next_tick or not self._sources.are_settled:
+            return
+        self._next_tick = now + self._settings.tick_seconds
+        self._metrics.observe_lag(time.time())
+        promises, heard = await self._sources.promises()
+        self._pulse.partitions = len(self._sources.intakes)
+        self._pulse.state_bytes = sum(held.size for held in self._table.ledgers().values())
+        if heard:
+            self._pulse.feel("poll")
+        if self._repartition is not None:
+            self._repartition.promise(promises)  # comes back as ticks, behind the records
+            return
+        if self._inbox:
+            return
+        async with self._stepping:
+            ticks = [
+                Tick(tp.topic, tp.partition, promise)
+                for tp, promise in promises.items()
+                if tp in self._sources.intakes
+            ]
+            await self._step_through(ticks)
+
+    # Out: documents and checkpoints.
+
+    async def _tell(self, effects: Effects) -> None:
+        if self._repartition is not None:
+            effects = in_terms_of_topics(effects)
+        self._metrics.apply(effects)
+        for alert in effects.alerts:
+            await self._outbox.alert(alert)
+        for rejection in effects.rejections:
+            await self._outbox.bury(rejection)
+        for service, count in effects.misrouted.items():
+            spoken = self._misrouted.add(service, count, time.monotonic())
+            if spoken is not None:
+                _log.warning(
+                    "records are not keyed by their service, so that its events may be scattered",
+                    service=spoken[0],
+                    records=spoken[1],
+                )
+
+    async def _keep_saving(self) -> None:
+        try:
+            await self._saver.run(lambda: self._app.should_stop)
+        except Exception as error:  # noqa: BLE001 - nothing may be committed that is not saved
+            await self.fail(error)
+
+    def _positions(self) -> dict[TP, int]:
+        positions = self._sources.positions()
+        return positions if self._repartition is None else self._repartition.positions()

@@ -1,0 +1,350 @@
+"""The partitions that this worker was given: from where they are read, and how far they are.
+
+Faust assigns and revokes them, and reads on from the committed offsets. We read on from the
+positions that the saved state reflects, and look after what Faust may lose on the way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Iterator
+from typing import Any, cast
+
+import faust
+import structlog
+from aiokafka.errors import KafkaError
+from faust.types import TP
+
+from ruptura.core.engine import Engine
+from ruptura.worker.checkpoints.changelog import StateTable
+from ruptura.worker.checkpoints.checkpoint import Checkpoints
+from ruptura.worker.process.intake import Intake
+from ruptura.worker.transport.transport import Consumer
+
+_PAUSE_SECONDS = 0.02  # while the group settles
+_MARGIN_SECONDS = 0.5  # how far the broker's clock may differ from ours before a promise lies
+_AGAIN_SECONDS = 1.0  # before the brokers are asked again
+_SHRUNK_SECONDS = 10.0  # before a topic that has become shorter is believed
+_RESTORE_SECONDS = 0.01  # of states, before the event loop may breathe
+_FRESH_SECONDS = 5.0  # an answer of Kafka that is not older is a sign of life
+
+_log = structlog.get_logger("ruptura.worker")
+
+
+class OffsetsWentBack(Exception):  # noqa: N818 - the name says what happened
+    """A topic holds less than was read of it; only a new start finds out what holds."""
+
+
+class Sources:
+    """The topic partitions in our hands.
+
+    Args:
+        app: The Faust app.
+        topics: The topics that are read.
+        engine: Is restored.
+        checkpoints: Restores it.
+        table: Holds what the changelog said.
+        drop: Is told of a partition whose records and state do not count any more.
+        jumped: Is told of a partition whose offsets did not run on.
+        refused: Is told why and how many entries of the changelog were not believed.
+        forwarded: Those of the topics whose records are sent on, and so are in no state.
+
+    Attributes:
+        intakes: By topic partition; only of those whose state is restored.
+        first: Where each of them was taken over.
+        epochs: As what we write to the changelog, by partition.
+    """
+
+    def __init__(
+        self,
+        app: faust.App,
+        topics: Collection[str],
+        engine: Engine,
+        checkpoints: Checkpoints,
+        table: StateTable,
+        drop: Callable[[int], None],
+        jumped: Callable[[TP], None],
+        refused: Callable[[str, int], None],
+        forwarded: Collection[str] = (),
+    ) -> None:
+        self._app = app
+        self._topics = frozenset(topics)
+        self._engine = engine
+        self._checkpoints = checkpoints
+        self._table = table
+        self._drop = drop
+        self._jumped = jumped
+        self._refused = refused
+        self._forwarded = frozenset(forwarded)
+        self._restored: set[int] = set()
+        self._adopting = asyncio.Lock()
+        self._shrunk: dict[TP, float] = {}  # since when an end lies before what was read
+        self._answered: dict[TP, float] = {}  # when Kafka had answered, as last seen
+        self.intakes: dict[TP, Intake] = {}
+        self.first: dict[TP, int] = {}
+        self.epochs: dict[int, int] = {}
+
+    @property
+    def consumer(self) -> Consumer:
+        """The consumer of our transport."""
+        return cast(Consumer, self._app.consumer)
+
+    @property
+    def are_settled(self) -> bool:
+        """Whether the group has settled, Faust's table is restored, and nobody stops us."""
+        app = self._app
+        tables = cast(Any, app.tables)  # Faust's interface leaves `recovery` out
+        return bool(
+            not app.should_stop
+            and not app.rebalancing
+            and tables.recovery.completed.is_set()
+            and tables.actives_ready
+        )
+
+    @property
+    def are_ready(self) -> bool:
+        """Whether partitions are assigned and the state of all of them is restored."""
+        if not self.are_settled:
+            return False
+        held = self.held()
+        return bool(held) and held <= self.intakes.keys()
+
+    def held(self) -> set[TP]:
+        """The input partitions that are assigned to us."""
+        return {tp for tp in self.consumer.assignment() if tp.topic in self._topics}
+
+    async def is_member(self) -> bool:
+        """Whether the group still counts us in; asks the brokers."""
+        if not self.are_settled:
+            return False
+        for tp, position in self.first.items():
+            if tp in self.intakes:
+                committed = self.consumer.committed(tp)
+                return await self.consumer.is_member(tp, max(position, committed or 0))
+        return True  # nothing is ours yet, so nothing can be written
+
+    async def adopt(self, tp: TP) -> Intake | None:
+        """Return the intake of a partition, restoring it first if need be; None if not ours."""
+        async with self._adopting:
+            while not self.are_settled:
+                if self._app.should_stop:
+                    return None
+                await asyncio.sleep(_PAUSE_SECONDS)
+            held = self.held()
+            if tp in held and tp not in self.intakes:
+                # All in one go: each question to the brokers takes its time.
+                await self._adopt_all([tp for tp in held if tp not in self.intakes])
+            return self.intakes.get(tp)
+
+    async def _adopt_all(self, fresh: list[TP]) -> None:
+        """Restore the state of partitions, and read on from where it says."""
+        consumer = self.consumer
+        generation = self._app.consumer_generation_id
+
+        def are_ours() -> bool:
+            return self.are_settled and generation == self._app.consumer_generation_id
+
+        try:
+            earliest = await consumer.earliest_offsets(*fresh)
+            ends = await consumer.highwaters(*fresh)
+        except KafkaError as error:
+            _log.warning("cannot ask where partitions begin and end", cause=str(error))
+            await asyncio.sleep(_AGAIN_SECONDS)
+            return  # whoever needs them asks again
+        for partition in sorted({tp.partition for tp in fresh} - self._restored):
+            steps = self._restore(partition, [(tp, ends.get(tp) or 0) for tp in fresh])
+            until = time.monotonic() + _RESTORE_SECONDS
+            for _ in steps:
+                if time.monotonic() >= until:
+                    await asyncio.sleep(0.0)
+                    until = time.monotonic() + _RESTORE_SECONDS
+                if not are_ours():
+                    self._drop(partition)
+                    return
+            if not are_ours():
+                self._drop(partition)
+                return
+            epoch = self._table.ledger(partition).takeover(generation)
+            await self._claim(partition, epoch)
+            if not are_ours():
+                self._drop(partition)
+                return
+            self.epochs[partition] = epoch
+            self._restored.add(partition)
+        for tp in fresh:
+            start = self._start(tp, earliest.get(tp) or 0, ends.get(tp) or 0)
+            self.first[tp] = start
+            self.intakes[tp] = Intake(start, sought_at=time.monotonic())
+            consumer.read_from(tp, start)
+
+    async def _claim(self, partition: int, epoch: int) -> None:
+        """Write the clock as it was restored once more, as the first entry of our epoch.
+
+        What a former owner still has under way and lands after it is outdated then. What lands
+        before it may be newer than our state; but our clock is the last one, and a service that
+        reflects more than the clock skips by its offsets what it has.
+        """
+        entries = self._table.ledger(partition).entries
+        key, value = self._checkpoints.clock_of(partition, entries)
+        await (await self._table.write(partition, key, value, epoch))
+
+    def _start(self, tp: TP, first: int, end: int) -> int:
+        """Where to read on: where the state says; else at the earliest record.
+
+        What the state does not reflect is reflected nowhere. So with a changelog without a clock
+        (it was deleted, or the group is new), all that the topic still holds is read again. Only
+        where a state is there and does not fit (it was shaped by other settings) the past is left
+        alone, and reading goes on where the group was: its alerts were published already.
+        """
+        position = self._engine.position(tp.topic, tp.partition)
+        committed = self.consumer.committed(tp)
+        has_clock = tp.partition in self._checkpoints.with_clock
+        entries = self._table.ledger(tp.partition).entries
+        _, clock = self._checkpoints.clock_of(tp.partition, entries)
+        is_refused = clock is not None and not has_clock
+        # With repartition the state knows sources, not the topics through which they come.
+        is_elsewhere = tp.topic in self._forwarded or (bool(self._forwarded) and has_clock)
+        if (
+            position is None
+            and (is_refused or is_elsewhere)
+            and committed is not None
+            and committed <= end
+        ):
+            position = committed
+        elif position is None and committed:
+            _log.warning(
+                "no state of what was read before; reading again from the earliest record",
+                topic=tp.topic,
+                partition=tp.partition,
+                committed=committed,
+                earliest=first,
+            )
+        return max(position or 0, first)
+
+    def _restore(self, partition: int, ends: list[tuple[TP, int]]) -> Iterator[None]:
+        ledger = self._table.ledger(partition)
+        services, refused = yield from self._checkpoints.restore_in_steps(partition, ledger.entries)
+        for reason, count in (
+            ("unfit", refused),
+            ("outdated", ledger.outdated),
+            ("foreign", ledger.foreign),
+        ):
+            self._refused(reason, count)
+        _log.info(
+            "partition adopted",
+            partition=partition,
+            services=services,
+            refused=refused,
+            epoch=ledger.epoch,
+            outdated=ledger.outdated,
+            foreign=ledger.foreign,
+        )
+        ledger.outdated = ledger.foreign = 0
+        for tp, end in ends:
+            position = self._engine.position(tp.topic, partition)
+            if tp.partition == partition and position is not None and position > end:
+                # Records of a topic that was made anew would be taken for old ones, and skipped.
+                _log.warning(
+                    "state dropped: it reflects more records than the topic holds",
+                    topic=tp.topic,
+                    partition=partition,
+                    position=position,
+                    end=end,
+                )
+                self._drop(partition)
+                break
+
+    def revoke(self, revoked: set[TP]) -> None:
+        """Let go of partitions."""
+        for tp in revoked:
+            self._answered.pop(tp, None)
+            self._shrunk.pop(tp, None)
+            self.intakes.pop(tp, None)
+            self.first.pop(tp, None)
+        for partition in {tp.partition for tp in revoked}:
+            self._restored.discard(partition)
+            self.epochs.pop(partition, None)
+            self._drop(partition)
+
+    async def read_again(self, tp: TP, intake: Intake, reason: str) -> None:
+        """Read again from the next record to take, or from the first that is still there."""
+        try:
+            earliest = (await self.consumer.earliest_offsets(tp)).get(tp) or 0
+        except KafkaError as error:
+            _log.warning("cannot ask where a partition begins", topic=tp.topic, cause=str(error))
+            return  # it is met again
+        if tp not in self.intakes:
+            return
+        self._jumped(tp)
+        _log.info(
+            "reading again",
+            topic=tp.topic,
+            partition=tp.partition,
+            offset=intake.following,
+            reason=reason,
+        )
+        if earliest > intake.following:
+            _log.error(
+                "records are lost: the broker deleted them before they were read",
+                topic=tp.topic,
+                partition=tp.partition,
+                first=intake.following,
+                records=earliest - intake.following,
+            )
+            intake.following = earliest
+        intake.sought_at = time.monotonic()
+        self.consumer.read_from(tp, intake.following)
+
+    async def promises(self) -> tuple[dict[TP, float], bool]:
+        """Say how far all records of each partition that was read to its end were taken.
+
+        Returns:
+            Times of the broker in seconds since the Unix epoch, and whether Kafka is answering.
+        """
+        held = self.held()
+        newest = 0.0 if held else time.time()
+        promises: dict[TP, float] = {}
+        for tp in held:
+            intake = self.intakes.get(tp) or await self.adopt(tp)
+            heard = self.consumer.end(tp)
+            if intake is None or heard is None:
+                continue
+            answered_at, end = heard
+            newest = max(newest, answered_at)
+            if end < intake.following:
+                self._note_shrunk(tp, end, intake.following)
+                continue
+            self._shrunk.pop(tp, None)
+            before = self._answered.get(tp, answered_at)
+            self._answered[tp] = answered_at
+            if intake.is_at(end):
+                # As of the answer before: this one may have lain unread for a while, but it was
+                # asked for after that one was read.
+                if before < answered_at:
+                    promises[tp] = before - _MARGIN_SECONDS
+                continue
+            position = await self.consumer.position(tp) or 0
+            if intake.look(end, position, time.monotonic()) == "seek":
+                await self.read_again(tp, intake, f"nothing came, and the end is {end}")
+        return promises, time.time() - newest < _FRESH_SECONDS
+
+    def _note_shrunk(self, tp: TP, end: int, following: int) -> None:
+        """End the process if a topic stays shorter than what was read of it.
+
+        A new leader may not know for a moment how far the old one was (Kafka's KIP-207).
+        """
+        now = time.monotonic()
+        if now - self._shrunk.setdefault(tp, now) >= _SHRUNK_SECONDS:
+            raise OffsetsWentBack(
+                f"{tp.topic}[{tp.partition}] ends at {end}, {following} were read: "
+                "it was made anew or cut"
+            )
+
+    def positions(self) -> dict[TP, int]:
+        """The offsets after the last records that the state reflects."""
+        return {
+            tp: position
+            for tp in self.intakes
+            if (position := self._engine.position(tp.topic, tp.partition)) is not None
+        }

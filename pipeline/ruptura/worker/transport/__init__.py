@@ -1,0 +1,1 @@
+"""Faust's Kafka driver, made to hand agents whole batches of records."""

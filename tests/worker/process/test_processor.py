@@ -1,0 +1,217 @@
+"""What a step led to is told only by one whose partitions it still is."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from faust.types import TP
+
+from ruptura.core.contracts.effects import Effects
+from ruptura.core.contracts.event import Reason, Rejection
+from ruptura.core.contracts.record import Record
+from ruptura.settings import Settings
+from ruptura.worker.health import Pulse
+from ruptura.worker.process import membership
+from ruptura.worker.process.processor import Processor
+from ruptura.worker.routes.inbox import Parcel
+
+TICKETS_0 = TP("ruptura.tickets", 0)
+
+
+class Topic:
+    """A Faust topic whose broker has everything at once."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+
+    async def send(self, **_: object) -> asyncio.Future[None]:
+        self.sent += 1
+        landed = asyncio.get_running_loop().create_future()
+        landed.set_result(None)
+        return landed
+
+
+class Scene:
+    """A processor whose engine yields three portions, each with a dead letter."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+        self.topic = Topic()
+        metrics = SimpleNamespace(
+            apply=lambda effects: self.seen.append(f"told {effects.buckets}"),
+            forget=lambda _channels: None,
+            forget_source=lambda _topic, _partition: None,
+            dead_lettered=lambda _count: None,
+            jumped=None,
+            state_refused=None,
+            observe_processing=lambda _seconds, _records: None,
+        )
+        app = SimpleNamespace(topic=lambda *_, **__: self.topic, should_stop=False)
+        engine = SimpleNamespace(
+            steps=self._steps,
+            forget=lambda _partition: (),
+            position=lambda *_: None,
+            retune=lambda _config: self.seen.append("retuned"),
+        )
+        made: Any = Processor
+        self.subject = made(app, Settings(), SimpleNamespace(), metrics, Pulse(lambda: 0.0), engine)
+        self.answer(self._yes)
+
+    def answer(self, is_member: Callable[[], Awaitable[bool]]) -> None:
+        """Say what the group answers when it is asked."""
+        self.subject._membership._ask = is_member
+
+    def doubt(self) -> None:
+        """Let it find that it has slept for longer than any session."""
+        self.subject._membership._last_seen = -1e6
+
+    async def revoke(self) -> None:
+        self.seen.append("revoked")
+        await self.subject.revoke({TICKETS_0})
+
+    async def step(self) -> None:
+        assert math.isfinite(await self.subject._step_through([]))
+        await self.subject._outbox.settle()
+
+    def _steps(self, _inputs: object) -> Iterator[Effects]:
+        for number in (1, 2, 3):
+            self.seen.append(f"stepped {number}")
+            record = Record(*TICKETS_0, number, 0.0, None, b"\xff")
+            rejection = Rejection(record, Reason.MALFORMED_JSON, "at `$`")
+            yield Effects(buckets=number, rejections=[rejection])
+
+    async def _yes(self) -> bool:
+        self.seen.append("asked")
+        return True
+
+
+def play(scenario: Callable[[Scene], Awaitable[None]]) -> Scene:
+    async def scene() -> Scene:
+        made = Scene()
+        await scenario(made)
+        return made
+
+    return asyncio.run(scene())
+
+
+def test_each_portion_is_told_before_the_next_is_stepped() -> None:
+    scene = play(Scene.step)
+    assert scene.seen == [
+        "stepped 1", "told 1", "stepped 2", "told 2", "stepped 3", "told 3",
+    ]  # fmt: skip
+    assert scene.topic.sent == 3
+
+
+def test_of_partitions_that_are_taken_away_amid_a_step_nothing_more_is_told() -> None:
+    async def scenario(scene: Scene) -> None:
+        stepping = asyncio.ensure_future(scene.step())
+        while "told 1" not in scene.seen:
+            assert not stepping.done()
+            await asyncio.sleep(0.0)
+        await scene.revoke()
+        await stepping
+
+    scene = play(scenario)
+    # All portions are taken: the engine steps nothing else before.
+    assert scene.seen == ["stepped 1", "told 1", "revoked", "stepped 2", "stepped 3"]
+    assert scene.topic.sent == 1
+
+
+def test_other_settings_wait_for_the_end_of_a_step() -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.subject._next_tick = math.inf
+        record = Record(*TICKETS_0, 1, 0.0, None, b"")
+        scene.subject._inbox.put(Parcel(0, [record], 1, lambda: None))
+        stepping = asyncio.ensure_future(scene.subject._step())
+        while "told 1" not in scene.seen:
+            await asyncio.sleep(0.0)
+        assert not stepping.done()
+        await scene.subject.retune(SimpleNamespace())
+        await stepping
+
+    seen = play(scenario).seen
+    assert seen.index("told 1") < seen.index("told 3") < seen.index("retuned")
+
+
+def test_what_was_taken_away_before_a_step_does_not_silence_it() -> None:
+    async def scenario(scene: Scene) -> None:
+        await scene.revoke()
+        await scene.step()
+
+    assert play(scenario).topic.sent == 3
+
+
+def test_after_a_long_sleep_the_group_is_asked_before_anything_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(membership, "_SETTLE_SECONDS", 0.0)
+
+    async def scenario(scene: Scene) -> None:
+        answers = [False, True]
+
+        async def unsettled() -> bool:
+            scene.seen.append("asked")
+            return answers.pop(0)
+
+        scene.answer(unsettled)
+        scene.doubt()
+        await scene.step()
+
+    assert play(scenario).seen[:6] == [
+        "stepped 1", "asked", "asked", "told 1", "stepped 2", "told 2",
+    ]  # fmt: skip
+
+
+def test_who_learns_in_answer_that_partitions_are_gone_tells_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(membership, "_SETTLE_SECONDS", 0.0)
+
+    async def scenario(scene: Scene) -> None:
+        async def replaced() -> bool:
+            await scene.revoke()
+            return False
+
+        scene.answer(replaced)
+        scene.doubt()
+        await scene.step()
+
+    scene = play(scenario)
+    assert scene.seen == ["stepped 1", "revoked", "stepped 2", "stepped 3"]
+    assert scene.topic.sent == 0
+
+
+@pytest.mark.parametrize("is_taken_away", [False, True])
+def test_what_is_taken_away_while_it_is_saved_is_not_committed(is_taken_away: bool) -> None:
+    committed: list[dict[TP, int]] = []
+
+    async def scenario(scene: Scene) -> None:
+        async def write(_write: object) -> int:
+            if is_taken_away:
+                await scene.revoke()
+            return 0
+
+        async def commit(positions: dict[TP, int]) -> bool:
+            committed.append(dict(positions))
+            return True
+
+        saver = scene.subject._saver
+        draft = SimpleNamespace(
+            is_complete=True, write=write, positions={TICKETS_0: 7}, services=0, forget=lambda _: 0
+        )
+        saver._checkpoints = SimpleNamespace(
+            begin=lambda *_: draft, is_due=lambda: True, forget=lambda _: None
+        )
+        scene.subject._app.consumer = SimpleNamespace(commit_positions=commit)
+        await saver.save()
+        await scene.revoke()
+        saver._checkpoints.is_due = lambda: False
+        await saver.save()
+
+    play(scenario)
+    assert committed == [{} if is_taken_away else {TICKETS_0: 7}, {}]
