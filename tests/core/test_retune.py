@@ -239,12 +239,12 @@ def test_where_one_forecast_cannot_go_on_none_is_changed() -> None:
         run(one, INPUTS[:3000])
     good = config(OTHERS["alerts"])
 
-    def outlook(service: str, channel: str) -> Any:
+    def forecaster(service: str, channel: str) -> Any:
         if channel == "voice":
             raise ValueError("does not fit")
-        return good.parts.outlook(service, channel)
+        return good.parts.forecaster(service, channel)
 
-    parts = msgspec.structs.replace(good.parts, outlook=outlook)
+    parts = msgspec.structs.replace(good.parts, forecaster=forecaster)
     with pytest.raises(ValueError, match="does not fit"):
         subject.retune(msgspec.structs.replace(good, parts=parts))
     assert run(subject, INPUTS[3000:6000]) == run(twin, INPUTS[3000:6000])

@@ -1,4 +1,4 @@
-"""A small seeded desk of agents: what it reports each minute, as an outlook reads it.
+"""A small seeded desk of agents: what it reports each minute, as an forecaster reads it.
 
 Contacts come as a Poisson process whose rate may change, handle times and patience are
 exponential, agents may leave: M(t)/M/n(t)+M, event by event.

@@ -14,8 +14,8 @@ from random import Random
 import numpy as np
 import pytest
 
-from ruptura.core.detect.forecast import Forecast, Objectives, Outlook, Readings
-from ruptura.forecast.factory import outlook_factory
+from ruptura.core.detect.forecast import Forecast, Forecaster, Objectives, Readings
+from ruptura.forecast.factory import forecaster_factory
 from tests.forecast.desk import MINUTE, Desk
 
 HORIZON = 15
@@ -36,8 +36,8 @@ LIMITS = {
 Bins = dict[str, list[tuple[float, bool]]]
 
 
-def outlook(objectives: Objectives) -> Outlook:
-    made = outlook_factory(MINUTE, HORIZON * MINUTE, 30 * MINUTE, lambda *_: objectives)(
+def forecaster(objectives: Objectives) -> Forecaster:
+    made = forecaster_factory(MINUTE, HORIZON * MINUTE, 30 * MINUTE, lambda *_: objectives)(
         "service", "channel"
     )
     assert made is not None
@@ -84,10 +84,11 @@ def creeping(seed: int, kind: str) -> Iterable[Readings]:
             yield {"request_seconds": (float(level * np.exp(chance.normal(0.0, 0.1))), 0.0)}
 
 
-def judged(subject: Outlook, buckets: Iterable[Readings], into: Bins) -> None:
+def judged(subject: Forecaster, buckets: Iterable[Readings], into: Bins) -> None:
     """Note each forecast made before a breach, with whether it came true."""
     told: list[dict[str, Forecast]] = [
-        {one.objective: one for one in subject.look(readings, is_open=True)} for readings in buckets
+        {one.objective: one for one in subject.update(readings, is_open=True)}
+        for readings in buckets
     ]
     for minute in range(30, len(told) - HORIZON):
         for objective, one in told[minute].items():
@@ -104,12 +105,12 @@ def bins() -> Bins:
     found: Bins = defaultdict(list)
     for seed in range(2000, 2050):
         desk = busy_day(seed)
-        judged(outlook(QUEUED), (desk.minute() for _ in range(MINUTES)), found)
+        judged(forecaster(QUEUED), (desk.minute() for _ in range(MINUTES)), found)
         for kind, objectives in (
             ("errors", Objectives(errors_ratio=0.05)),
             ("latency", Objectives(request_seconds=2.0)),
         ):
-            judged(outlook(objectives), creeping(seed, kind), found)
+            judged(forecaster(objectives), creeping(seed, kind), found)
     return found
 
 

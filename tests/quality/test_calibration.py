@@ -20,7 +20,7 @@ from scipy.stats import t as student
 from ruptura.core.contracts.tuning import DetectionTuning
 from ruptura.core.detect.families.factory import baseline_factory
 from ruptura.core.detect.scan import Scales
-from ruptura.core.detect.series_detector import Watch
+from ruptura.core.detect.series_detector import SeriesDetector
 from ruptura.core.ingest.calendar import Phase
 from ruptura.core.series.registry import UNKNOWN_GAUGE, UNKNOWN_RATIO, SeriesSpec
 
@@ -170,12 +170,12 @@ def judge(
     values, sizes = make(np.random.default_rng(seed), clock)
     values = np.broadcast_to(values, clock.count)
     sizes = np.broadcast_to(sizes, clock.count)
-    watch = Watch(
+    detector = SeriesDetector(
         "s", "c", "x", spec, baseline_factory(clock.bucket)(spec), Scales(clock.bucket), 0.0
     )
     found = Judged([], [], [])
     for n in range(clock.count):
-        point, signals = watch.observe(
+        point, signals = detector.observe(
             n * clock.bucket, float(values[n]), float(sizes[n]), clock.phase(n), TUNING
         )
         if point.score is not None:

@@ -9,7 +9,7 @@ import pytest
 
 from ruptura.assembly.build import build_engine
 from ruptura.core.detect.forecast import Objectives
-from ruptura.forecast.factory import outlook_factory
+from ruptura.forecast.factory import forecaster_factory
 from ruptura.settings import ServiceSettings, Settings, SettingsError, load, settings_hash
 
 
@@ -101,7 +101,7 @@ def test_every_objective_of_the_settings_is_one_of_the_core() -> None:
     names = dict.fromkeys(Objectives.__struct_fields__, 0.5)
     service = _service({"voice": names})
     assert set(service.objectives["voice"]) == set(Objectives.__struct_fields__)
-    made = outlook_factory(60.0, 900.0, 1800.0, lambda *_: Objectives(**names))("shop", "voice")
+    made = forecaster_factory(60.0, 900.0, 1800.0, lambda *_: Objectives(**names))("shop", "voice")
     assert made is not None
 
 

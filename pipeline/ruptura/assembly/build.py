@@ -20,7 +20,7 @@ from ruptura.core.detect.forecast import Objectives
 from ruptura.core.detect.scan import Scales
 from ruptura.core.engine import Config, Engine, TopicKind
 from ruptura.core.ingest.routing import Routing
-from ruptura.forecast.factory import outlook_factory
+from ruptura.forecast.factory import forecaster_factory
 from ruptura.settings import ServiceSettings, Settings, repartition_topic, settings_hash
 
 _T = TypeVar("_T")
@@ -97,7 +97,7 @@ def build_config(settings: Settings, history: bytes | None = None) -> Config:
         Scales(bucket_seconds),
         baseline_factory(bucket_seconds),
         known_metrics(),
-        outlook_factory(
+        forecaster_factory(
             bucket_seconds,
             settings.forecast.horizon_seconds,
             settings.forecast.window_seconds,

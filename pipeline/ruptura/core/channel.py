@@ -16,14 +16,14 @@ from ruptura.core.decide.materiality import QUEUE
 from ruptura.core.detect.forecast import (
     CALM,
     Forecast,
-    Outlook,
-    OutlookFactory,
+    Forecaster,
+    ForecasterFactory,
     foremost,
-    no_outlook,
+    no_forecaster,
 )
 from ruptura.core.detect.protocol import BaselineFactory
 from ruptura.core.detect.scan import Scales
-from ruptura.core.detect.series_detector import Signal, Watch, WatchState
+from ruptura.core.detect.series_detector import SeriesDetector, SeriesDetectorState, Signal
 from ruptura.core.ingest.buckets import (
     Backlog,
     MetricSum,
@@ -59,11 +59,11 @@ class ChannelState(msgspec.Struct, frozen=True, array_like=True):
     metrics: dict[Index, dict[str, MetricSum]]
     kinds: dict[str, Literal["value", "ratio"]]
     backlog: Backlog
-    watches: dict[str, WatchState]
+    detectors: dict[str, SeriesDetectorState]
     alert: Lifecycle
     seen: dict[str, Seen]
     said: dict[str, tuple[Signal, ...]]
-    outlook: dict[str, bytes] = {}
+    forecaster: dict[str, bytes] = {}
 
 
 def _no_least_wait(service: str, channel: str) -> float:  # noqa: ARG001 - as the field asks
@@ -78,7 +78,7 @@ class Parts(msgspec.Struct, frozen=True):
     scales: Scales
     baseline: BaselineFactory
     catalogue: Mapping[str, SeriesSpec]
-    outlook: OutlookFactory = no_outlook
+    forecaster: ForecasterFactory = no_forecaster
     least_wait: Callable[[str, str], float] = _no_least_wait
 
 
@@ -116,11 +116,11 @@ class Channel:
     """
 
     __slots__ = (
+        "_detectors",
+        "_forecaster",
         "_kinds",
-        "_outlook",
         "_parts",
         "_said",
-        "_watches",
         "alert",
         "backlog",
         "has_tickets",
@@ -143,16 +143,16 @@ class Channel:
             str, Literal["value", "ratio"]
         ] = {}  # metric -> "ratio" or "value", by its first event
         self.backlog = Backlog({})
-        self._watches: dict[str, Watch] = {}
+        self._detectors: dict[str, SeriesDetector] = {}
         self._said: dict[str, tuple[Signal, ...]] = {}
-        self._outlook = parts.outlook(service, name)
+        self._forecaster = parts.forecaster(service, name)
         self.alert = Lifecycle()
         self.seen: dict[str, Seen] = {}
 
     @property
     def is_queue_seen(self) -> bool:
         """Whether anything tells how contacts wait."""
-        return not QUEUE.isdisjoint(self._watches)
+        return not QUEUE.isdisjoint(self._detectors)
 
     def pending(self) -> int | None:
         """Return the first open bucket that holds anything, if there is one."""
@@ -214,18 +214,18 @@ class Channel:
             handled = bucket.handled
             evicted = self.backlog.settle(bucket, window.max_open_tickets)
             for series, value, size in ticket_values(bucket, self.backlog):
-                watch = self._watches.get(series)
-                if watch is None:
+                detector = self._detectors.get(series)
+                if detector is None:
                     if not value:
                         continue  # a series begins with its first event
-                    watch = self._watch(series, start)
-                self._observe(watch, start, value, size, phase, points, signals)
+                    detector = self._create_detector(series, start)
+                self._observe(detector, start, value, size, phase, points, signals)
         if self._kinds:
             sane = self._close_metrics(index, start, phase, points, signals)
         fresh = points[at:]
         warm = any(point.score is not None for point in fresh)
         healthy: bool | None = True
-        coming = self._look(fresh, sums, handled, phase)
+        coming = self._forecast(fresh, sums, handled, phase)
         if self._said or self.alert.signals:
             measured = {point.series for point in fresh if point.observed is not None}
             signals.extend(self._carried(measured, start))
@@ -240,7 +240,7 @@ class Channel:
                 signals.append(first.signal(self.service, self.name, start - old))
         return closed
 
-    def _look(
+    def _forecast(
         self,
         fresh: Sequence[SeriesPoint],
         sums: Mapping[str, MetricSum],
@@ -248,7 +248,7 @@ class Channel:
         phase: Phase,
     ) -> Sequence[Forecast]:
         """Forecast from what the bucket measured, with the sizes that points do without."""
-        if self._outlook is None:
+        if self._forecaster is None:
             return ()
         readings = {p.series: (p.observed, 0.0) for p in fresh if p.observed is not None}
         for metric, total in sums.items():
@@ -259,7 +259,7 @@ class Channel:
         mean = readings.get("tickets.handle_seconds")
         if mean is not None:
             readings["tickets.handle_seconds"] = mean[0], float(handled)
-        return self._outlook.look(readings, is_open=phase.open)
+        return self._forecaster.update(readings, is_open=phase.open)
 
     def _close_metrics(
         self, index: int, start: float, phase: Phase, points: Points, signals: list[Signal]
@@ -269,26 +269,26 @@ class Channel:
         complete = True
         for metric, kind in self._kinds.items():
             total = sums.get(metric)
-            watch = self._watches.get(metric)
+            detector = self._detectors.get(metric)
             value = None if total is None else metric_value(total, kind)
             if value is not None:
-                if watch is None:
-                    watch = self._watch(metric, start)
+                if detector is None:
+                    detector = self._create_detector(metric, start)
                 amount, size = value
-                if watch.spec.family == "count" and total is not None:
+                if detector.spec.family == "count" and total is not None:
                     amount, size = total.total + total.rest, 1.0
                 self._observe(
-                    watch,
+                    detector,
                     start,
-                    max(amount, 0.0) if watch.spec.family == "count" else amount,
+                    max(amount, 0.0) if detector.spec.family == "count" else amount,
                     size,
                     phase,
                     points,
                     signals,
                 )
             # While other metrics come, no ratio or level only means: nothing was there to measure.
-            elif watch is not None and (watch.spec.family == "count" or not sums):
-                missed = watch.miss(start, phase, detection)
+            elif detector is not None and (detector.spec.family == "count" or not sums):
+                missed = detector.miss(start, phase, detection)
                 if missed is not None:
                     complete = False
                     point, found = missed
@@ -298,7 +298,7 @@ class Channel:
 
     def _observe(
         self,
-        watch: Watch,
+        detector: SeriesDetector,
         start: float,
         value: float,
         size: float,
@@ -306,19 +306,19 @@ class Channel:
         points: Points,
         signals: list[Signal],
     ) -> None:
-        point, found = watch.observe(start, value, size, phase, self._parts.detection)
+        point, found = detector.observe(start, value, size, phase, self._parts.detection)
         points.append(point)
-        if found and watch.series in _MEANS and self._is_slack():
+        if found and detector.series in _MEANS and self._is_slack():
             found = ()
         if found:
             signals.extend(found)
-            self._said[watch.series] = found
+            self._said[detector.series] = found
         elif self._said:
-            self._said.pop(watch.series, None)
+            self._said.pop(detector.series, None)
 
     def _is_slack(self) -> bool:
         """Whether so few contacts came of late that their mean tells of each of them only."""
-        opened = self._watches.get("tickets.opened")
+        opened = self._detectors.get("tickets.opened")
         return opened is None or opened.recent < _FEW_CONTACTS
 
     def _carried(self, measured: set[str], start: float) -> list[Signal]:
@@ -351,9 +351,9 @@ class Channel:
             spec = msgspec.structs.replace(spec, least=least)
         return spec
 
-    def _watch(self, series: str, start: float) -> Watch:
+    def _create_detector(self, series: str, start: float) -> SeriesDetector:
         spec = self._spec(series)
-        watch = self._watches[series] = Watch(
+        detector = self._detectors[series] = SeriesDetector(
             self.service,
             self.name,
             series,
@@ -362,36 +362,36 @@ class Channel:
             self._parts.scales,
             start,
         )
-        return watch
+        return detector
 
     def _health(self, measured: set[str], coming: Sequence[Forecast], is_warm: bool) -> bool | None:
         """Whether what the alert blames is well; None if none of it was measured or forecast."""
         blamed = {(signal.series, signal.direction) for signal in self.alert.signals}
         if not blamed:
             return True
-        if is_warm and not any(series in self._watches for series, _ in blamed):
+        if is_warm and not any(series in self._detectors for series, _ in blamed):
             # Forecasts, which alone open nothing any more, keep nothing open either.
-            return all(self._watches[s].is_calm for s in measured if s in self._watches)
+            return all(self._detectors[s].is_calm for s in measured if s in self._detectors)
         well = [
-            self._watches[series].is_fine(direction)
+            self._detectors[series].is_fine(direction)
             for series, direction in blamed
-            if series in measured and series in self._watches
+            if series in measured and series in self._detectors
         ]
         well += [f.probability < CALM for f in coming if (f.series, "above") in blamed]
         return all(well) if well else None
 
-    def outlook_under(self, parts: Parts) -> Outlook | None:
+    def forecaster_under(self, parts: Parts) -> Forecaster | None:
         """Return the forecast that goes on from this one's state; ValueError if it cannot."""
-        outlook = parts.outlook(self.service, self.name)
-        if outlook is not None and self._outlook is not None:
-            outlook.load(self._outlook.dump())
-        return outlook
+        forecaster = parts.forecaster(self.service, self.name)
+        if forecaster is not None and self._forecaster is not None:
+            forecaster.load(self._forecaster.dump())
+        return forecaster
 
-    def retune(self, parts: Parts, outlook: Outlook | None) -> None:
-        """Go on with other parts, and with the forecast that `outlook_under` made of them."""
-        self._parts, self._outlook = parts, outlook
-        for series in _WAITS & self._watches.keys():  # what alone depends on settings
-            self._watches[series].retune(self._spec(series))
+    def retune(self, parts: Parts, forecaster: Forecaster | None) -> None:
+        """Go on with other parts, and with the forecast that `forecaster_under` made of them."""
+        self._parts, self._forecaster = parts, forecaster
+        for series in _WAITS & self._detectors.keys():  # what alone depends on settings
+            self._detectors[series].reconfigure(self._spec(series))
 
     def dump(self) -> ChannelState:
         """Return the state."""
@@ -402,11 +402,11 @@ class Channel:
             self.metrics,
             self._kinds,
             self.backlog,
-            {series: watch.dump() for series, watch in self._watches.items()},
+            {series: detector.dump() for series, detector in self._detectors.items()},
             self.alert,
             self.seen,
             self._said,
-            {} if self._outlook is None else self._outlook.dump(),
+            {} if self._forecaster is None else self._forecaster.dump(),
         )
 
     def load(self, state: ChannelState) -> None:
@@ -429,15 +429,15 @@ class Channel:
             if not found or not all(s.series == series and s.is_sound() for s in found):
                 raise ValueError(f"signals of {series!r} that are none")
         self._said = state.said
-        if self._outlook is not None:
-            self._outlook.load(state.outlook)
-        for series, watch_state in state.watches.items():
-            self._watch(series, watch_state.started).load(watch_state)
+        if self._forecaster is not None:
+            self._forecaster.load(state.forecaster)
+        for series, detector_state in state.detectors.items():
+            self._create_detector(series, detector_state.started).load(detector_state)
 
     def learn_from(self, state: ChannelState) -> None:
         """Take over what another channel has learned; ValueError if it could not have."""
         self._kinds = dict(state.kinds)
-        for series, learned in state.watches.items():
-            watch = self._watch(series, learned.started)
-            watch.load(learned)
-            watch.begin_anew()
+        for series, learned in state.detectors.items():
+            detector = self._create_detector(series, learned.started)
+            detector.load(learned)
+            detector.begin_anew()

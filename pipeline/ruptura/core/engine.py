@@ -58,10 +58,10 @@ class Engine:
             raise ValueError("other settings shape the state, or other topics are read")
         config = msgspec.structs.replace(config, history=former.history)
         held = self._partitions.values()
-        found = [(partition, partition.outlooks_under(config)) for partition in held]
+        found = [(partition, partition.forecasters_under(config)) for partition in held]
         # From here on nothing can fail.
-        for partition, outlooks in found:
-            partition.retune(config, outlooks)
+        for partition, forecasters in found:
+            partition.retune(config, forecasters)
         self._config = config
 
     def step(self, inputs: Iterable[Input]) -> Effects:

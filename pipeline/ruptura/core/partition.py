@@ -18,7 +18,7 @@ from ruptura.core.decide import incidents as incident
 from ruptura.core.decide import lifecycle as alert
 from ruptura.core.decide.materiality import heed, more
 from ruptura.core.decide.risk import combine
-from ruptura.core.detect.forecast import Outlook
+from ruptura.core.detect.forecast import Forecaster
 from ruptura.core.detect.series_detector import Signal
 from ruptura.core.ingest.calendar import Calendar, Phase
 from ruptura.core.ingest.watermark import Watermark
@@ -146,20 +146,22 @@ class Partition:
         service.is_changed = False
         self.changed.pop(service.name, None)
 
-    def outlooks_under(self, config: Config) -> Sequence[tuple[Channel, Outlook | None]]:
+    def forecasters_under(self, config: Config) -> Sequence[tuple[Channel, Forecaster | None]]:
         """Return each channel with its forecast of other parts; ValueError if one cannot be."""
         return [
-            (channel, channel.outlook_under(config.parts))
+            (channel, channel.forecaster_under(config.parts))
             for service in self.services.values()
             for channel in service.channels.values()
         ]
 
-    def retune(self, config: Config, outlooks: Sequence[tuple[Channel, Outlook | None]]) -> None:
+    def retune(
+        self, config: Config, forecasters: Sequence[tuple[Channel, Forecaster | None]]
+    ) -> None:
         """Go on with other parts of the same shape and topics.
 
         Args:
             config: The parts.
-            outlooks: What `outlooks_under` them has returned.
+            forecasters: What `forecasters_under` them has returned.
         """
         self.config = config
         watermark = _watermark(config)
@@ -167,8 +169,8 @@ class Partition:
         self.watermark = watermark
         for service in self.services.values():
             service.retune(config)
-        for channel, outlook in outlooks:
-            channel.retune(config.parts, outlook)
+        for channel, forecaster in forecasters:
+            channel.retune(config.parts, forecaster)
 
     def tick(self, tick: Tick, effects: Effects) -> Iterator[None]:
         """Let time pass for one source; yields as `close`."""

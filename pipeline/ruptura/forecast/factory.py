@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ruptura.core.detect.forecast import Objectives, Outlook, OutlookFactory
-from ruptura.forecast.channel_outlook import STEPS, ChannelOutlook
+from ruptura.core.detect.forecast import Forecaster, ForecasterFactory, Objectives
+from ruptura.forecast.channel_forecaster import STEPS, ChannelForecaster
 from ruptura.forecast.trend import Ahead
 
 
-def outlook_factory(
+def forecaster_factory(
     bucket_seconds: float,
     horizon_seconds: float,
     window_seconds: float,
     objectives: Callable[[str, str], Objectives],
-) -> OutlookFactory:
+) -> ForecasterFactory:
     """Return the maker of forecasts.
 
     Args:
@@ -26,10 +26,10 @@ def outlook_factory(
     times = tuple(horizon_seconds * (step + 1) / STEPS for step in range(STEPS))
     ahead = Ahead(bucket_seconds, times, window_seconds)
 
-    def make(service: str, channel: str) -> Outlook | None:
+    def make(service: str, channel: str) -> Forecaster | None:
         found = objectives(service, channel)
         if found == Objectives():
             return None
-        return ChannelOutlook(found, bucket_seconds, ahead)
+        return ChannelForecaster(found, bucket_seconds, ahead)
 
     return make

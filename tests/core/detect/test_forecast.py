@@ -155,7 +155,7 @@ class TestRestored:
         fresh.load(0, SERVICE, subject.dump(0, SERVICE))
         assert fresh.services(0) == (SERVICE,)
 
-    def test_a_damaged_outlook_is_refused(self) -> None:
+    def test_a_damaged_forecaster_is_refused(self) -> None:
         subject = engine(**settings(**OBJECTIVES))
         run(subject, REPORTS[:2000])
         state = msgspec.msgpack.decode(subject.dump(0, SERVICE))

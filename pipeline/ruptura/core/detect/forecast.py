@@ -123,10 +123,10 @@ def foremost(coming: Sequence[Forecast]) -> Forecast:
     )
 
 
-class Outlook(Protocol):
+class Forecaster(Protocol):
     """An online forecast for one channel. No clock, no chance, O(1)."""
 
-    def look(self, readings: Readings, *, is_open: bool) -> tuple[Forecast, ...]:
+    def update(self, readings: Readings, *, is_open: bool) -> tuple[Forecast, ...]:
         """Take in a closed bucket; return a forecast for each objective that can be judged.
 
         Args:
@@ -145,13 +145,13 @@ class Outlook(Protocol):
         """
 
 
-class OutlookFactory(Protocol):
+class ForecasterFactory(Protocol):
     """Makes the forecast of a new channel."""
 
-    def __call__(self, service: str, channel: str) -> Outlook | None:
+    def __call__(self, service: str, channel: str) -> Forecaster | None:
         """Return a fresh one; None where the channel has no objectives."""
 
 
-def no_outlook(service: str, channel: str) -> Outlook | None:  # noqa: ARG001 - the protocol's names
+def no_forecaster(service: str, channel: str) -> Forecaster | None:  # noqa: ARG001 - the protocol's names
     """Forecast nothing."""
     return None

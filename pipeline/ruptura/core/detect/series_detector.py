@@ -96,8 +96,8 @@ class Signal(msgspec.Struct, frozen=True, gc=False):
         )
 
 
-class WatchState(msgspec.Struct, frozen=True, array_like=True):
-    """All that a watch remembers, as numbers and bytes."""
+class SeriesDetectorState(msgspec.Struct, frozen=True, array_like=True):
+    """All that a series detector remembers, as numbers and bytes."""
 
     started: Moment
     since: Moment | None
@@ -113,7 +113,7 @@ class WatchState(msgspec.Struct, frozen=True, array_like=True):
     baseline: bytes
 
 
-class Watch:
+class SeriesDetector:
     """One series: its model, its evidence, and since when it deviates.
 
     Args:
@@ -269,7 +269,7 @@ class Watch:
                 signals.append(self._signal(spec.below, "below", below, point, share))
         return tuple(signals)
 
-    def retune(self, spec: SeriesSpec) -> None:
+    def reconfigure(self, spec: SeriesSpec) -> None:
         """Be judged by another spec of the same family and scale."""
         self.spec, self._yardstick = spec, Yardstick(spec)
 
@@ -411,10 +411,10 @@ class Watch:
             self._baseline.learn_one(level, size, phase, 1.0)
         return self._point(start, value, size, expected, 1.0, tuning)[0]
 
-    def dump(self) -> WatchState:
+    def dump(self) -> SeriesDetectorState:
         """Return the state."""
         learned, skipped, cells = self._evidence.dump()
-        return WatchState(
+        return SeriesDetectorState(
             self._started,
             None if math.isnan(self._since) else self._since,
             self._quiet.due,
@@ -429,7 +429,7 @@ class Watch:
             self._baseline.dump(),
         )
 
-    def load(self, state: WatchState) -> None:
+    def load(self, state: SeriesDetectorState) -> None:
         """Take a state back; ValueError if it is not of this kind of series."""
         head = Calibration.dumped_bytes()
         self._calibration.load(state.cells[:head])

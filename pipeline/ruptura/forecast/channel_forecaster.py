@@ -31,7 +31,7 @@ _WAITING: Final = ("queue_contacts", "tickets.backlog")
 _QUEUED: Final = frozenset(("answer", "longest_wait", "abandonment", "backlog"))
 
 
-class ChannelOutlook:
+class ChannelForecaster:
     """The forecast of one channel.
 
     Args:
@@ -82,7 +82,7 @@ class ChannelOutlook:
         is_queued = bool(_QUEUED & (self._means.keys() | self._worsts.keys()))
         self._queue = Queue(bucket_seconds, ahead) if is_queued else None
 
-    def look(self, readings: Readings, *, is_open: bool) -> tuple[Forecast, ...]:
+    def update(self, readings: Readings, *, is_open: bool) -> tuple[Forecast, ...]:
         """Take in a closed bucket; return a forecast for each objective that can be judged."""
         if not is_open:
             self._skip()

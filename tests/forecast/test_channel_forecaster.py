@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ruptura.core.detect.forecast import Forecast, Objective, Objectives, Outlook, Readings
-from ruptura.forecast.factory import outlook_factory
+from ruptura.core.detect.forecast import Forecast, Forecaster, Objective, Objectives, Readings
+from ruptura.forecast.factory import forecaster_factory
 from tests.forecast.desk import MINUTE, Desk
 
 EVERYTHING = Objectives(
@@ -34,8 +34,8 @@ TOLD_OF_THE_QUEUE = {
 }
 
 
-def outlook(objectives: Objectives) -> Outlook:
-    made = outlook_factory(MINUTE, 900.0, 1800.0, lambda *_: objectives)("service", "channel")
+def forecaster(objectives: Objectives) -> Forecaster:
+    made = forecaster_factory(MINUTE, 900.0, 1800.0, lambda *_: objectives)("service", "channel")
     assert made is not None
     return made
 
@@ -55,12 +55,12 @@ def desk(rate: Callable[[float], float], agents: Callable[[float], int] = lambda
 
 
 def told(
-    subject: Outlook, by: Desk, minutes: int, only: set[str] | None = None
+    subject: Forecaster, by: Desk, minutes: int, only: set[str] | None = None
 ) -> list[dict[Objective, Forecast]]:
     found = []
     for _ in range(minutes):
         readings = {k: v for k, v in by.minute().items() if only is None or k in only}
-        found.append({f.objective: f for f in subject.look(readings, is_open=True)})
+        found.append({f.objective: f for f in subject.update(readings, is_open=True)})
     return found
 
 
@@ -74,42 +74,42 @@ def first(found: list[dict[Objective, Forecast]], objective: Objective, probabil
 
 class TestWhatItNeeds:
     def test_without_objectives_there_is_no_forecast(self) -> None:
-        make = outlook_factory(MINUTE, 900.0, 1800.0, lambda *_: Objectives())
+        make = forecaster_factory(MINUTE, 900.0, 1800.0, lambda *_: Objectives())
         assert make("service", "channel") is None
 
     def test_what_was_never_measured_is_not_forecast(self) -> None:
-        assert told(outlook(EVERYTHING), desk(steady), 60, only=set())[-1] == {}
+        assert told(forecaster(EVERYTHING), desk(steady), 60, only=set())[-1] == {}
 
     def test_agents_handle_times_and_arrivals_are_enough_for_the_queue(self) -> None:
-        found = told(outlook(EVERYTHING), desk(steady), 60, only=TOLD_OF_THE_QUEUE)[-1]
+        found = told(forecaster(EVERYTHING), desk(steady), 60, only=TOLD_OF_THE_QUEUE)[-1]
         assert set(found) == {"answer", "abandonment", "longest_wait", "backlog"}
 
     def test_without_agents_each_is_led_by_its_own_measurements(self) -> None:
         only = {"queue_contacts", "queue_oldest_seconds", "service_level_ratio"}
-        found = told(outlook(EVERYTHING), desk(steady), 60, only=only)[-1]
+        found = told(forecaster(EVERYTHING), desk(steady), 60, only=only)[-1]
         assert set(found) == {"answer", "longest_wait", "backlog"}
 
     def test_mean_waits_stand_in_where_nobody_tells_who_was_late(self) -> None:
-        subject = outlook(ANSWER)
+        subject = forecaster(ANSWER)
         for minute in range(60):
-            found = subject.look({"answer_seconds": (2.0 + minute % 3, 0.0)}, is_open=True)
+            found = subject.update({"answer_seconds": (2.0 + minute % 3, 0.0)}, is_open=True)
         assert found[0].now == pytest.approx(3.0, abs=0.3)
         assert found[0].probability < 0.1
         for minute in range(30):
-            found = subject.look({"answer_seconds": (3.0 + minute, 0.0)}, is_open=True)
+            found = subject.update({"answer_seconds": (3.0 + minute, 0.0)}, is_open=True)
         # 80 % within 30 s is a mean of 18.6 s, where waits are exponential.
         assert found[0].probability > 0.8
         assert "now 1" in found[0].text
 
     def test_a_closed_service_has_no_forecast_and_begins_anew(self) -> None:
-        subject, by = outlook(ANSWER), desk(steady)
+        subject, by = forecaster(ANSWER), desk(steady)
         assert told(subject, by, 60)[-1]
-        assert [subject.look({}, is_open=False) for _ in range(120)] == [()] * 120
+        assert [subject.update({}, is_open=False) for _ in range(120)] == [()] * 120
         assert told(subject, by, 1)[-1] == {}
         assert told(subject, by, 30)[-1]
 
     def test_numbers_of_agents_stand_for_a_quarter_of_an_hour(self) -> None:
-        subject, by = outlook(ANSWER), desk(steady)
+        subject, by = forecaster(ANSWER), desk(steady)
         told(subject, by, 60, only=TOLD_OF_THE_QUEUE)
         found = told(subject, by, 30, only=TOLD_OF_THE_QUEUE - {"agents_available"})
         assert all(found[:14])
@@ -118,12 +118,12 @@ class TestWhatItNeeds:
 
 class TestWhatItSays:
     def test_a_calm_desk_has_nothing_to_say(self) -> None:
-        found = told(outlook(EVERYTHING), desk(steady), 300)[30:]
+        found = told(forecaster(EVERYTHING), desk(steady), 300)[30:]
         said = [f for by_objective in found for f in by_objective.values() if f.text]
         assert len(said) < 0.05 * len(found)
 
     def test_a_rising_load_is_warned_of_before_the_objective_is_broken(self) -> None:
-        found = told(outlook(ANSWER), desk(rising), 330)
+        found = told(forecaster(ANSWER), desk(rising), 330)
         warned = first(found, "answer", 0.5)
         broken = next(m for m, f in enumerate(found) if m > 30 and f["answer"].now > 0.2)
         assert warned > 240
@@ -134,7 +134,9 @@ class TestWhatItSays:
         assert expected == int(expected)
 
     def test_agents_who_leave_are_a_breach_to_come(self) -> None:
-        found = told(outlook(ANSWER), desk(steady, lambda at: 28 if at < 240 * MINUTE else 15), 300)
+        found = told(
+            forecaster(ANSWER), desk(steady, lambda at: 28 if at < 240 * MINUTE else 15), 300
+        )
         assert max(f["answer"].probability for f in found[60:239]) < 0.5
         warned = first(found, "answer", 0.5)
         broken = next(m for m, f in enumerate(found) if m > 30 and f["answer"].now > 0.2)
@@ -142,12 +144,12 @@ class TestWhatItSays:
         assert warned + 8 <= broken
 
     def test_what_is_broken_is_certain_and_now(self) -> None:
-        found = told(outlook(ANSWER), desk(rising), 330)[-1]["answer"]
+        found = told(forecaster(ANSWER), desk(rising), 330)[-1]["answer"]
         assert (found.probability, found.seconds) == (1.0, 0.0)
         assert "is broken now" in found.text
 
     def test_the_text_gives_the_terms_of_the_load_and_they_add_up(self) -> None:
-        found = told(outlook(ANSWER), desk(rising), 330)
+        found = told(forecaster(ANSWER), desk(rising), 330)
         text = found[first(found, "answer", 0.7)]["answer"].text
         assert "0.8 of contacts are answered within 30 s" in text
         whole, agents, arrivals, queue = map(
@@ -170,11 +172,11 @@ class TestWhatItSays:
 
     def test_a_bot_or_agents_of_several_chats_are_learned_from_what_gets_done(self) -> None:
         by = desk(steady)
-        reported = outlook(ANSWER)
+        reported = forecaster(ANSWER)
         for _ in range(600):
             readings = dict(by.minute())
             readings["agents_available"] = (9.0, 0.0)  # each in three chats at once
-            found = reported.look(readings, is_open=True)
+            found = reported.update(readings, is_open=True)
         assert found[0].probability < 0.3
 
 
@@ -201,64 +203,64 @@ class TestRestored:
     def test_it_goes_on_without_a_difference_whatever_was_measured(
         self, buckets: list[tuple[Readings, bool]]
     ) -> None:
-        subject, again = outlook(EVERYTHING), outlook(EVERYTHING)
+        subject, again = forecaster(EVERYTHING), forecaster(EVERYTHING)
         for measured, is_open in buckets:
-            found = subject.look(measured, is_open=is_open)
-            assert again.look(measured, is_open=is_open) == found
+            found = subject.update(measured, is_open=is_open)
+            assert again.update(measured, is_open=is_open) == found
             for one in found:
                 assert 0.0 <= one.probability <= 1.0
                 numbers = (one.now, one.ahead, one.lower, one.upper, one.seconds or 0.0)
                 assert all(map(math.isfinite, numbers))
             state = again.dump()
-            again = outlook(EVERYTHING)
+            again = forecaster(EVERYTHING)
             again.load(state)
 
     def test_a_desk_is_taken_over_in_the_middle_of_a_rise(self) -> None:
-        subject, by = outlook(EVERYTHING), desk(rising)
+        subject, by = forecaster(EVERYTHING), desk(rising)
         told(subject, by, 270)
-        again = outlook(EVERYTHING)
+        again = forecaster(EVERYTHING)
         again.load(subject.dump())
         for _ in range(60):
             measured = by.minute()
-            assert again.look(measured, is_open=True) == subject.look(measured, is_open=True)
+            assert again.update(measured, is_open=True) == subject.update(measured, is_open=True)
 
     def test_a_changed_objective_keeps_the_rest(self) -> None:
-        subject, by = outlook(EVERYTHING), desk(steady)
+        subject, by = forecaster(EVERYTHING), desk(steady)
         told(subject, by, 60)
-        fewer = outlook(ANSWER)
+        fewer = forecaster(ANSWER)
         fewer.load(subject.dump())
         assert told(fewer, by, 1)[-1]
 
     def test_the_state_is_small(self) -> None:
-        subject = outlook(Objectives(service_level_ratio=0.8, answer_within_seconds=30.0))
+        subject = forecaster(Objectives(service_level_ratio=0.8, answer_within_seconds=30.0))
         told(subject, desk(steady), 60)
         assert sum(map(len, subject.dump().values())) < 100
-        everything = outlook(EVERYTHING)
+        everything = forecaster(EVERYTHING)
         told(everything, desk(steady), 60)
         assert sum(map(len, everything.dump().values())) < 200
 
     @pytest.mark.parametrize("poison", [math.nan, math.inf, -math.inf, 1e38])
     def test_numbers_that_are_none_are_refused(self, poison: float) -> None:
-        subject = outlook(EVERYTHING)
+        subject = forecaster(EVERYTHING)
         told(subject, desk(steady), 60)
         for name, state in subject.dump().items():
             for place in range(0, len(state), 4):
                 bad = state[:place] + struct.pack("<f", poison) + state[place + 4 :]
                 with pytest.raises(ValueError, match=r"none"):
-                    outlook(EVERYTHING).load({name: bad})
+                    forecaster(EVERYTHING).load({name: bad})
 
     def test_a_state_cut_short_or_too_long_is_refused(self) -> None:
-        subject = outlook(EVERYTHING)
+        subject = forecaster(EVERYTHING)
         told(subject, desk(steady), 60, only={"queue_oldest_seconds", "request_seconds"})
         for name, state in subject.dump().items():
             for bad in (state[:-1], state[:3], state + b"x", state + b"four"):
                 with pytest.raises(ValueError, match=r"not the state|none"):
-                    outlook(EVERYTHING).load({name: bad})
+                    forecaster(EVERYTHING).load({name: bad})
 
 
 class TestHoursWithoutContacts:
     def test_a_queue_that_stands_still_before_idle_agents_is_forecast_without_end(self) -> None:
-        subject = outlook(Objectives(backlog_contacts=50.0))
+        subject = forecaster(Objectives(backlog_contacts=50.0))
         busy: Readings = {
             "tickets.opened": (60.0, 1.0),
             "tickets.resolved": (60.0, 1.0),
@@ -268,19 +270,19 @@ class TestHoursWithoutContacts:
         }
         for minute in range(1_500):
             idle = {**busy, "tickets.opened": (0.0, 1.0), "tickets.resolved": (0.0, 1.0)}
-            for forecast in subject.look(busy if minute < 60 else idle, is_open=True):
+            for forecast in subject.update(busy if minute < 60 else idle, is_open=True):
                 assert 0.0 <= forecast.probability <= 1.0
 
     def test_a_bad_evening_is_no_breach_the_next_morning(self) -> None:
-        subject = outlook(Objectives(abandonment_ratio=0.05))
+        subject = forecaster(Objectives(abandonment_ratio=0.05))
         lost: Readings = {"tickets.opened": (10.0, 1.0), "abandonment_ratio": (3.0, 10.0)}
         well: Readings = {"tickets.opened": (10.0, 1.0), "abandonment_ratio": (0.0, 10.0)}
         for _ in range(60):
-            evening = subject.look(lost, is_open=True)
+            evening = subject.update(lost, is_open=True)
         assert max(forecast.probability for forecast in evening) == 1.0
         for _ in range(14 * 60):
-            assert not subject.look({}, is_open=False)
+            assert not subject.update({}, is_open=False)
         for _ in range(30):
-            for forecast in subject.look(well, is_open=True):
+            for forecast in subject.update(well, is_open=True):
                 assert forecast.probability < 0.5
                 assert forecast.seconds is None
