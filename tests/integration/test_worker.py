@@ -216,7 +216,7 @@ from ruptura.worker import health
 from ruptura.worker.process import processor
 health.LIMITS["step"] = (1.0, health.LIMITS["step"][1])
 async def hang(self):
-    await self._sources.promises()
+    await self._sources.idle_watermarks()
     if self._sources.intakes:
         async with self._stepping:
             await asyncio.sleep(1e9)

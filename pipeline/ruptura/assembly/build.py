@@ -13,13 +13,12 @@ from ruptura.assembly.catalogue import known_metrics
 from ruptura.core import history as histories
 from ruptura.core.channel import Parts
 from ruptura.core.contracts.document import Action
-from ruptura.core.contracts.record import source_of
 from ruptura.core.contracts.tuning import AlertTuning, DetectionTuning, WindowTuning
 from ruptura.core.detect.families.factory import baseline_factory
 from ruptura.core.detect.forecast import Objectives
 from ruptura.core.detect.scan import Scales
 from ruptura.core.engine import Config, Engine, TopicKind
-from ruptura.core.ingest.routing import Routing
+from ruptura.core.ingest.routing import Direct, Repartitioned
 from ruptura.forecast.factory import forecaster_factory
 from ruptura.settings import ServiceSettings, Settings, repartition_topic, settings_hash
 
@@ -45,23 +44,19 @@ def repartition_topics(settings: Settings) -> dict[str, str]:
     return {topic: repartition_topic(group, topic) for topic in input_topics(settings)}
 
 
-def sources(settings: Settings) -> dict[str, TopicKind]:
+def sources(settings: Settings) -> Mapping[str, TopicKind]:
     """Return what the engine reads, by name: topics, or with repartition each partition of each."""
-    inputs = input_topics(settings)
-    if not settings.topics.repartition:
-        return inputs
-    partitions = range(settings.topics.partitions)
-    return {source_of(topic, n): kind for topic, kind in inputs.items() for n in partitions}
+    return build_route(settings).sources
 
 
-def build_routing(settings: Settings) -> Routing | None:
-    """Return the way of records to their partitions; None without repartition."""
-    topics = repartition_topics(settings)
+def build_route(settings: Settings) -> Direct | Repartitioned:
+    """Return the way of records to their partitions."""
+    inputs, topics = input_topics(settings), repartition_topics(settings)
     if not topics:
-        return None
+        return Direct(inputs)
     from aiokafka.partitioner import murmur2  # noqa: PLC0415 - takes a while, and few need it
 
-    return Routing(topics, settings.topics.partitions, murmur2)
+    return Repartitioned(inputs, topics, settings.topics.partitions, murmur2)
 
 
 def changelog_topic(settings: Settings) -> str:

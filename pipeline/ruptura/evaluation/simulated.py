@@ -126,7 +126,7 @@ def batches(records: Sequence[Record], settings: Settings) -> Iterator[list[Inpu
             yield inputs
             inputs = []
     if records:
-        # The second promise makes the first one count between sources.
+        # The second watermark makes the first one count between sources.
         last = [Tick(topic, records[-1].partition, now) for topic in topics]
         yield list(chain(inputs, last, last))
 

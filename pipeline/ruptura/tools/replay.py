@@ -15,11 +15,10 @@ from typing import Literal
 
 import msgspec
 
-from ruptura.assembly.build import build_engine, build_routing, sources
+from ruptura.assembly.build import build_engine, build_route
 from ruptura.assembly.history import warm_engine, write_history
 from ruptura.core.contracts.effects import Effects
 from ruptura.core.contracts.record import Input, Tick
-from ruptura.core.ingest.routing import in_terms_of_topics
 from ruptura.files.recording import (
     Envelope,
     RecordingError,
@@ -127,18 +126,15 @@ def replay(
         OSError: a file cannot be read.
     """
     found = surveyed or survey(paths)
-    if settings.topics.repartition:
-        settings = _as_wide_as(found, settings)
+    settings = _as_wide_as(found, settings)
     engine = build_engine(settings) if state_in is None else warm_engine(settings, state_in)
-    routing = build_routing(settings)
-    partitions = found.partitions if routing is None else range(routing.partitions)
-    ticking = [(source, p) for p in partitions for source in sources(settings)]
+    route = build_route(settings)
+    partitions = route.partitions(found.partitions)
+    ticking = [(source, p) for p in partitions for source in route.sources]
     summary = Summary()
 
     def step(inputs: Sequence[Input]) -> None:
-        effects = engine.step(inputs)
-        if routing is not None:
-            effects = in_terms_of_topics(effects)
+        effects = route.in_terms_of_topics(engine.step(inputs))
         summary.add(effects)
         apply(effects)
 
@@ -153,14 +149,13 @@ def replay(
             ticked = now
             # Records of this very millisecond may still follow.
             inputs.extend(Tick(topic, partition, now - 0.001) for topic, partition in ticking)
-        record = to_record(envelope)
-        append(record if routing is None else routing.route(record))
+        append(route.route(to_record(envelope)))
         if len(inputs) >= _BATCH:
             step(inputs)
             inputs.clear()
             progress(summary.records, now)
             ticked = -math.inf
-    for _ in range(2):  # the second promise makes the first one count between sources
+    for _ in range(2):  # the second watermark makes the first one count between sources
         inputs.extend(Tick(topic, partition, now) for topic, partition in ticking)
     step(inputs)
     progress(summary.records, now)

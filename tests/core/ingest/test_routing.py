@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from ruptura.assembly.build import (
     build_engine,
-    build_routing,
+    build_route,
     read_topics,
     repartition_topics,
     sources,
@@ -25,9 +25,9 @@ from ruptura.assembly.build import (
 from ruptura.core.contracts.effects import Effects
 from ruptura.core.contracts.record import Input, Record, Tick, source_of, topic_of
 from ruptura.core.engine import Engine
-from ruptura.core.ingest.routing import MARKS_HEADER, ORIGIN_HEADER, Routing, in_terms_of_topics
+from ruptura.core.ingest.routing import MARKS_HEADER, ORIGIN_HEADER, Repartitioned
 from ruptura.settings import KafkaSettings, Settings, settings_hash
-from ruptura.worker.routes.repartition import Repartition
+from ruptura.worker.routes.repartitioned import RepartitionedRoute
 from tests.simulation.contact_centre import (
     METRICS,
     MONDAY,
@@ -51,9 +51,9 @@ SETTINGS = msgspec.convert(
 )
 
 
-def routing() -> Routing:
-    found = build_routing(SETTINGS)
-    assert found is not None
+def routing() -> Repartitioned:
+    found = build_route(SETTINGS)
+    assert isinstance(found, Repartitioned)
     return found
 
 
@@ -111,7 +111,7 @@ class TestCopies:
         assert arrived.topic == source_of(TICKETS, partition)
         assert arrived.offset == offset
         refused = build_engine(SETTINGS).step([arrived])
-        [rejection] = in_terms_of_topics(refused).rejections
+        [rejection] = routing().in_terms_of_topics(refused).rejections
         assert rejection.record == record
 
     def test_of_other_topics_there_are_none(self) -> None:
@@ -131,7 +131,7 @@ class TestArrivals:
         odd = Record(internal, 1, 5, MONDAY, b"k", None, headers)
         [found] = routing().arrived(odd)
         assert found is odd
-        effects = in_terms_of_topics(build_engine(SETTINGS).step([odd]))
+        effects = routing().in_terms_of_topics(build_engine(SETTINGS).step([odd]))
         assert [(r.reason, r.record) for r in effects.rejections] == [("unknown_topic", odd)]
 
     def test_marks_become_ticks_of_their_sources(self) -> None:
@@ -155,7 +155,7 @@ class TestArrivals:
 class TestEffects:
     def test_are_told_by_topic(self) -> None:
         one, two = source_of(TICKETS, 0), source_of(TICKETS, 1)
-        told = in_terms_of_topics(
+        told = routing().in_terms_of_topics(
             Effects(
                 consumed={one: 3, two: 4, METRICS: 1},
                 late={two: 2},
@@ -271,7 +271,9 @@ def forwarded(partitions: Sequence[Sequence[Record]], chance: Random) -> list[li
 
 def taken(internal: Sequence[Record], engine: Engine) -> list[Input]:
     """What a worker gives the engine: each record once."""
-    return Repartition(routing(), KafkaSettings(), engine.position, lambda: True).arrived(internal)
+    return RepartitionedRoute(routing(), KafkaSettings(), engine.position, lambda: True).arrived(
+        internal
+    )
 
 
 @cache
@@ -309,7 +311,7 @@ class TestOutcome:
             ways += [taken(held, engine) for held in internal]
         effects = run(engine, shuffled(ways, chance))
         assert alert_bytes(effects.alerts) == alerts
-        assert in_terms_of_topics(effects).consumed == {
+        assert routing().in_terms_of_topics(effects).consumed == {
             TICKETS: len(tickets), METRICS: len(metrics),
         }  # fmt: skip
         assert not effects.late

@@ -18,7 +18,7 @@ from ruptura.settings import Settings
 from ruptura.worker.health import Pulse
 from ruptura.worker.process import membership
 from ruptura.worker.process.processor import Processor
-from ruptura.worker.routes.inbox import Parcel
+from ruptura.worker.routes.input_queue import QueuedBatch
 
 TICKETS_0 = TP("ruptura.tickets", 0)
 
@@ -126,7 +126,7 @@ def test_other_settings_wait_for_the_end_of_a_step() -> None:
     async def scenario(scene: Scene) -> None:
         scene.subject._next_tick = math.inf
         record = Record(*TICKETS_0, 1, 0.0, None, b"")
-        scene.subject._inbox.put(Parcel(0, [record], 1, lambda: None))
+        scene.subject._queue.put(QueuedBatch(0, [record], 1, lambda: None))
         stepping = asyncio.ensure_future(scene.subject._step())
         while "told 1" not in scene.seen:
             await asyncio.sleep(0.0)

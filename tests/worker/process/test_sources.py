@@ -262,25 +262,25 @@ async def adopted(following: int = 100) -> Owner:
     return owner
 
 
-def test_a_promise_speaks_of_the_answer_before_and_the_first_answer_makes_none() -> None:
+def test_an_idle_watermark_speaks_of_the_answer_before_and_the_first_answer_makes_none() -> None:
     async def scenario() -> None:
         owner = await adopted()
-        promised = []
+        passed = []
         for answer in [(1000.0, 100), (1000.0, 100), (1003.0, 100), (1003.0, 100), (1007.0, 100)]:
             owner.consumer.ends = {TICKETS_0: answer}
-            promises, _ = await owner.sources.promises()
-            promised.append({tp: now + sources._MARGIN_SECONDS for tp, now in promises.items()})
-        assert promised == [{}, {}, {TICKETS_0: 1000.0}, {}, {TICKETS_0: 1003.0}]
+            watermarks, _ = await owner.sources.idle_watermarks()
+            passed.append({tp: now + sources._MARGIN_SECONDS for tp, now in watermarks.items()})
+        assert passed == [{}, {}, {TICKETS_0: 1000.0}, {}, {TICKETS_0: 1003.0}]
 
     play(scenario)
 
 
-def test_nothing_is_promised_while_records_are_unread() -> None:
+def test_no_time_passes_while_records_are_unread() -> None:
     async def scenario() -> None:
         owner = await adopted()
         for answer in [(1000.0, 100), (1003.0, 101)]:
             owner.consumer.ends = {TICKETS_0: answer}
-            assert (await owner.sources.promises())[0] == {}
+            assert (await owner.sources.idle_watermarks())[0] == {}
 
     play(scenario)
 
@@ -289,15 +289,15 @@ def test_an_answer_from_before_a_partition_was_revoked_does_not_count() -> None:
     async def scenario() -> None:
         owner = await adopted()
         owner.consumer.ends = {TICKETS_0: (1000.0, 100)}
-        await owner.sources.promises()
+        await owner.sources.idle_watermarks()
         owner.sources.revoke({TICKETS_0, METRICS_0})
         assert owner.drops == [0]
         await owner.start()
         owner.sources.intakes[TICKETS_0].following = 100
         owner.consumer.ends = {TICKETS_0: (1003.0, 100)}
-        assert (await owner.sources.promises())[0] == {}
+        assert (await owner.sources.idle_watermarks())[0] == {}
         owner.consumer.ends = {TICKETS_0: (1007.0, 100)}
-        assert list((await owner.sources.promises())[0]) == [TICKETS_0]
+        assert list((await owner.sources.idle_watermarks())[0]) == [TICKETS_0]
 
     play(scenario)
 
@@ -314,16 +314,16 @@ def test_a_topic_that_stays_shorter_than_what_was_taken_of_it_was_made_anew(
         owner = await adopted()
         monkeypatch.setattr("ruptura.worker.process.sources.time.monotonic", lambda: now)
         owner.consumer.ends = {TICKETS_0: (1000.0, 99)}
-        assert (await owner.sources.promises())[0] == {}, "no promise, but a new leader may lag"
+        assert (await owner.sources.idle_watermarks())[0] == {}, "a new leader may lag"
         now += 9.0
         owner.consumer.ends = {TICKETS_0: (1009.0, 100)}
-        await owner.sources.promises()
+        await owner.sources.idle_watermarks()
         now += 9.0
         owner.consumer.ends = {TICKETS_0: (1018.0, 99)}
-        assert (await owner.sources.promises())[0] == {}
+        assert (await owner.sources.idle_watermarks())[0] == {}
         now += 10.0
         try:
-            await owner.sources.promises()
+            await owner.sources.idle_watermarks()
         except OffsetsWentBack as error:
             raised.append(str(error))
 

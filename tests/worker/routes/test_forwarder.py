@@ -17,13 +17,13 @@ from faust.types import TP
 from ruptura.assembly.build import build_engine
 from ruptura.core.contracts.event import MAX_DOCUMENT_BYTES, Reason
 from ruptura.core.contracts.record import Record, Tick
-from ruptura.core.ingest.routing import Routing
+from ruptura.core.ingest.routing import Repartitioned
 from ruptura.settings import KafkaSettings, Settings
 from ruptura.worker.routes import forwarder
 from ruptura.worker.routes.forwarder import Forwarder, Shipment
 
 PARTITIONS = 2
-ROUTING = Routing({"t": "t-again"}, PARTITIONS, murmur2)
+ROUTING = Repartitioned({"t": "tickets"}, {"t": "t-again"}, PARTITIONS, murmur2)
 SERVICES = ("a", "b", "c", "d")
 
 
@@ -135,7 +135,7 @@ def drive(act: Callable[[Forwarder], None], until: Callable[[], bool]) -> None:
         while not until() and not running.done():
             await asyncio.sleep(0)
         is_over = True
-        subject.promise({TP("t", 0): 1.0})  # wakes it
+        subject.mark({TP("t", 0): 1.0})  # wakes it
         await running
 
     asyncio.run(play())
@@ -202,14 +202,14 @@ def test_a_record_that_is_too_large_is_cut_for_the_engine_to_refuse_and_others_f
     assert [each.reason for each in refused.rejections] == [reason]
 
 
-def test_a_promise_comes_behind_the_records_that_it_speaks_of_in_every_partition(
+def test_an_idle_watermark_comes_behind_the_records_that_it_speaks_of_in_every_partition(
     broker: Broker,
 ) -> None:
     seen: list[str] = []
 
     def act(subject: Forwarder) -> None:
         subject.put(shipment(told(4), lambda: seen.append("landed")))
-        subject.promise({TP("t", 0): 5000.0, TP("other", 0): 6000.0})
+        subject.mark({TP("t", 0): 5000.0, TP("other", 0): 6000.0})
         subject.put(shipment(told(8, 4), lambda: seen.append("landed")))
 
     drive(act, lambda: len(seen) == 2)
@@ -221,7 +221,7 @@ def test_a_promise_comes_behind_the_records_that_it_speaks_of_in_every_partition
         assert all(item.offset >= 4 for item in items[at + 1 :])
 
 
-def test_of_partitions_that_are_taken_away_nothing_more_is_sent_or_promised(
+def test_of_partitions_that_are_taken_away_nothing_more_is_sent_or_marked(
     broker: Broker,
 ) -> None:
     seen: list[str] = []
@@ -230,7 +230,7 @@ def test_of_partitions_that_are_taken_away_nothing_more_is_sent_or_promised(
         subject.put(
             shipment(told(4), lambda: seen.append("landed"), lambda: seen.append("dropped"))
         )
-        subject.promise({TP("t", 0): 5000.0, TP("t", 1): 7000.0})
+        subject.mark({TP("t", 0): 5000.0, TP("t", 1): 7000.0})
         subject.put(shipment(told(4, partition=1), lambda: seen.append("kept")))
         subject.drop({TP("t", 0)})
 

@@ -1,11 +1,12 @@
-"""The way of a record to the partition of its service, where producers use other keys.
+"""The way of a record to the partition of its service.
 
-A record is copied to an internal topic, into the partition of its service, with a header that
-says where it comes from; read there it is given to the engine as a record of its *source*, the
-partition that it was produced to. A source is forwarded in the order of its offsets, so each
-internal partition holds, of each source, offsets that grow, but for repetitions, and those can be
-told by their offsets. Sources keep clocks of their own: forwarders go at different paces, and the
-time of one must not make the records of another late.
+Where producers key by service it is there already (`Direct`). Where they use other keys
+(`Repartitioned`) a record is copied to an internal topic, into the partition of its service, with
+a header that says where it comes from; read there it is given to the engine as a record of its
+*source*, the partition that it was produced to. A source is forwarded in the order of its offsets,
+so each internal partition holds, of each source, offsets that grow, but for repetitions, and those
+can be told by their offsets. Sources keep clocks of their own: forwarders go at different paces,
+and the time of one must not make the records of another late.
 
 How far time has passed for a source is told by marks, which are written when all its records are.
 """
@@ -13,15 +14,15 @@ How far time has passed for a source is told by marks, which are written when al
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Annotated, Final
+from typing import Annotated, Final, Protocol
 
 import msgspec
 from msgspec import Meta
 
 from ruptura.core.contracts.effects import Effects
-from ruptura.core.contracts.event import MAX_DOCUMENT_BYTES, Name, Rejection
+from ruptura.core.contracts.event import MAX_DOCUMENT_BYTES, Name, Rejection, TopicKind
 from ruptura.core.contracts.record import Input, Record, Tick, source_of, topic_of
 
 ORIGIN_HEADER: Final = "ruptura-origin"
@@ -61,20 +62,74 @@ _marks = msgspec.msgpack.Decoder(list[tuple[_Number, _Time]])
 _addresses = msgspec.json.Decoder(_Addressed)
 
 
-class Routing:
-    """Copies records for their way, and reads them when they have arrived.
+class Route(Protocol):
+    """How records of the input topics reach the engine.
+
+    Attributes:
+        sources: What the engine reads, by name.
+    """
+
+    sources: Mapping[str, TopicKind]
+
+    def partitions(self, found: Sequence[int]) -> Sequence[int]:
+        """Return the partitions that the engine has, where input topics have those found."""
+
+    def route(self, record: Record) -> Record:
+        """Return a record as the engine gets it at the end of its way, all at once."""
+
+    def in_terms_of_topics(self, effects: Effects) -> Effects:
+        """Return effects with topics where the engine says sources."""
+
+
+class Direct:
+    """The route of records that are keyed by their service: the topics are the sources.
 
     Args:
+        inputs: The input topics by name.
+    """
+
+    def __init__(self, inputs: Mapping[str, TopicKind]) -> None:
+        self.sources: Mapping[str, TopicKind] = dict(inputs)
+
+    def partitions(self, found: Sequence[int]) -> Sequence[int]:
+        """Return those that were found."""
+        return found
+
+    def route(self, record: Record) -> Record:
+        """Return the record itself."""
+        return record
+
+    def in_terms_of_topics(self, effects: Effects) -> Effects:
+        """Return the effects themselves."""
+        return effects
+
+
+class Repartitioned:
+    """Copies records for their way, and reads them when they have arrived.
+
+    Each partition of each input topic is a source.
+
+    Args:
+        inputs: The input topics by name.
         topics: Internal topics by input topic.
         partitions: How many partitions each of them has.
         murmur2: Kafka's hash of a key, by which its own clients choose partitions.
     """
 
     def __init__(
-        self, topics: Mapping[str, str], partitions: int, murmur2: Callable[[bytes], int]
+        self,
+        inputs: Mapping[str, TopicKind],
+        topics: Mapping[str, str],
+        partitions: int,
+        murmur2: Callable[[bytes], int],
     ) -> None:
         self.topics = dict(topics)
-        self.partitions = partitions
+        self.width = partitions
+        self.sources: Mapping[str, TopicKind] = {
+            source_of(topic, number): kind
+            for topic, kind in inputs.items()
+            for number in range(partitions)
+        }
         self._inputs = {internal: topic for topic, internal in topics.items()}
 
         @lru_cache(maxsize=_SERVICES)
@@ -83,6 +138,10 @@ class Routing:
             return key, (murmur2(key) & 0x7FFFFFFF) % partitions
 
         self._home = home
+
+    def partitions(self, found: Sequence[int]) -> Sequence[int]:  # noqa: ARG002 - as Route says
+        """Return all that the internal topics have."""
+        return range(self.width)
 
     def copy(self, record: Record) -> Record:
         """Return the copy of a record of an input topic; its offset is not known yet.
@@ -104,18 +163,18 @@ class Routing:
             (*record.headers, (ORIGIN_HEADER, origin)),
         )
 
-    def mark(self, topic: str, partition: int, promises: Mapping[int, float]) -> Record:
+    def mark(self, topic: str, partition: int, watermarks: Mapping[int, float]) -> Record:
         """Return a mark: how far time has passed for the partitions of an input topic.
 
         Args:
             topic: The input topic.
             partition: Of the internal topic, to which the mark goes.
-            promises: By partition, as `Tick.now`.
+            watermarks: By partition, as `Tick.now`.
         """
-        promised = _encoder.encode(list(promises.items()))
-        now = max(promises.values())
+        content = _encoder.encode(list(watermarks.items()))
+        now = max(watermarks.values())
         return Record(
-            self.topics[topic], partition, -1, now, None, None, ((MARKS_HEADER, promised),)
+            self.topics[topic], partition, -1, now, None, None, ((MARKS_HEADER, content),)
         )
 
     def arrived(self, copy: Record) -> list[Input]:
@@ -128,7 +187,7 @@ class Routing:
         try:
             if topic is not None and name == ORIGIN_HEADER:
                 origin = _origins.decode(content)
-                if origin.partition < self.partitions:
+                if origin.partition < self.width:
                     return [
                         Record(
                             source_of(topic, origin.partition),
@@ -144,7 +203,7 @@ class Routing:
                 return [
                     Tick(source_of(topic, partition), copy.partition, now)
                     for partition, now in _marks.decode(content)
-                    if partition < self.partitions
+                    if partition < self.width
                 ]
         except (msgspec.MsgspecError, UnicodeError):
             pass
@@ -158,28 +217,27 @@ class Routing:
         assert isinstance(found, Record)  # noqa: S101 - a copy of a record is one
         return found
 
+    def in_terms_of_topics(self, effects: Effects) -> Effects:
+        """Return effects by topic, and refused records as they were produced.
 
-def in_terms_of_topics(effects: Effects) -> Effects:
-    """Return effects with topics where the engine says sources, and refused records as they were.
-
-    Of event times the newest of each topic and internal partition is kept.
-    """
-    event_times: dict[tuple[str, int], float] = {}
-    for (source, partition), newest in effects.event_times.items():
-        at = topic_of(source), partition
-        event_times[at] = max(newest, event_times.get(at, newest))
-    return msgspec.structs.replace(
-        effects,
-        consumed=_by_topic(effects.consumed),
-        late=_by_topic(effects.late),
-        duplicates=_by_topic(effects.duplicates),
-        repeated=_by_topic(effects.repeated),
-        rejections=[
-            Rejection(_as_produced(each.record), each.reason, each.text)
-            for each in effects.rejections
-        ],
-        event_times=event_times,
-    )
+        Of event times the newest of each topic and internal partition is kept.
+        """
+        event_times: dict[tuple[str, int], float] = {}
+        for (source, partition), newest in effects.event_times.items():
+            at = topic_of(source), partition
+            event_times[at] = max(newest, event_times.get(at, newest))
+        return msgspec.structs.replace(
+            effects,
+            consumed=_by_topic(effects.consumed),
+            late=_by_topic(effects.late),
+            duplicates=_by_topic(effects.duplicates),
+            repeated=_by_topic(effects.repeated),
+            rejections=[
+                Rejection(_as_produced(each.record), each.reason, each.text)
+                for each in effects.rejections
+            ],
+            event_times=event_times,
+        )
 
 
 def _by_topic(counts: Mapping[str, int]) -> dict[str, int]:

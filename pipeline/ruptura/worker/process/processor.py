@@ -20,11 +20,10 @@ import faust
 import structlog
 from faust.types import TP
 
-from ruptura.assembly.build import build_routing, read_topics
+from ruptura.assembly.build import read_topics
 from ruptura.core.contracts.effects import Effects
-from ruptura.core.contracts.record import Input, Tick
+from ruptura.core.contracts.record import Input
 from ruptura.core.engine import Config, Engine
-from ruptura.core.ingest.routing import in_terms_of_topics
 from ruptura.outputs.kafka import Outbox
 from ruptura.outputs.prometheus import Metrics
 from ruptura.settings import Settings
@@ -35,8 +34,8 @@ from ruptura.worker.health import Pulse
 from ruptura.worker.process.checkpointer import Saver
 from ruptura.worker.process.membership import Membership
 from ruptura.worker.process.sources import Sources
-from ruptura.worker.routes.inbox import Inbox, Parcel
-from ruptura.worker.routes.repartition import Repartition
+from ruptura.worker.routes.choice import worker_route
+from ruptura.worker.routes.input_queue import InputQueue
 from ruptura.worker.transport.batch import Batch
 
 RAW: Final[dict[str, Any]] = {
@@ -81,14 +80,7 @@ class Processor:
         self._pulse = pulse
         self._engine = engine
         checkpoints = Checkpoints(self._engine)
-        routing = build_routing(settings)
-        self._repartition = (
-            None
-            if routing is None
-            else Repartition(
-                routing, settings.kafka, self._engine.position, lambda: app.should_stop
-            )
-        )
+        self._route = worker_route(settings, self._engine.position, lambda: app.should_stop)
         self._sources = Sources(
             app,
             read_topics(settings),
@@ -98,9 +90,9 @@ class Processor:
             drop=self._drop,
             jumped=lambda tp: metrics.jumped(tp.topic),
             refused=metrics.state_refused,
-            forwarded=() if routing is None else routing.topics,
+            forwarded=self._route.forwarded,
         )
-        self._inbox = Inbox()
+        self._queue = InputQueue()
         self._outbox = Outbox(
             app.topic(settings.topics.alerts, acks=False, **RAW),
             app.topic(settings.topics.dead_letter, acks=False, **RAW),
@@ -135,7 +127,7 @@ class Processor:
         """Whether the state of all our partitions is restored, and Kafka answers."""
         return self._sources.are_ready and self._pulse.is_heard
 
-    # In: from the agents to the inbox.
+    # In: from the agents to the queue.
 
     async def feed(self, stream: AsyncIterator[Any]) -> None:
         """Take over the batches of a stream."""
@@ -158,11 +150,9 @@ class Processor:
             if batch.start < intake.following:
                 records = [each for each in records if each.offset >= intake.following]
             intake.following = batch.following
-            parcel: Parcel | None = Parcel(tp.partition, records, batch.size, batch.release)
-            if self._repartition is not None:
-                parcel = self._repartition.receive(batch, records)
-            if parcel is not None:
-                self._inbox.put(parcel)
+            received = self._route.receive(batch, records)
+            if received is not None:
+                self._queue.put(received)
             self._news.set()
             return
         batch.release()
@@ -181,14 +171,13 @@ class Processor:
             self._metrics.forget_source(tp.topic, tp.partition)
         self._saver.revoke(revoked)
         self._sources.revoke(revoked)
-        if self._repartition is not None:
-            self._repartition.revoke(revoked)
+        self._route.revoke(revoked)
         self._pulse.feel("assignment")
 
     def _drop(self, partition: int) -> None:
         self._saver.forget(partition)
         self._metrics.forget(self._engine.forget(partition))
-        self._inbox.drop(partition)
+        self._queue.drop(partition)
 
     # Through: the loop.
 
@@ -212,14 +201,13 @@ class Processor:
 
     async def _keep_forwarding(self) -> None:
         try:
-            if self._repartition is not None:
-                await self._repartition.run()
+            await self._route.run()
         except Exception as error:  # noqa: BLE001 - what is not forwarded must not be committed
             await self.fail(error)
 
     async def _pause(self) -> None:
         """Let others run; wait for news where there is nothing to do."""
-        if self._inbox:
+        if self._queue:
             await asyncio.sleep(0.0)
             return
         self._news.clear()
@@ -248,7 +236,7 @@ class Processor:
             return
         try:
             self._membership.end()
-            while self._inbox:
+            while self._queue:
                 await self._step()
             await asyncio.wait([self._forwarding])
             await self._saver.save()
@@ -273,14 +261,14 @@ class Processor:
 
     async def _step(self) -> None:
         """Step the engine with what waits, and with ticks for what was read to its end."""
-        if self._inbox:
+        if self._queue:
             async with self._stepping:
-                records = self._inbox.take(_MOST_AT_ONCE)
+                records = self._queue.take(_MOST_AT_ONCE)
                 self._records += len(records)
                 self._saver.unsaved += len(records)
                 seconds = await self._step_through(records)
                 self._metrics.observe_processing(seconds, len(records))
-        if not self._inbox or self._repartition is not None:
+        if not self._may_outrun_queue():
             await self._let_time_pass()
 
     async def _step_through(self, inputs: Sequence[Input]) -> float:
@@ -304,36 +292,36 @@ class Processor:
             await self._tell(effects)
             await asyncio.sleep(0.0)
 
+    def _may_outrun_queue(self) -> bool:
+        """Whether time would pass for the engine before it has what waits."""
+        return self._route.outruns_queue and bool(self._queue)
+
     async def _let_time_pass(self) -> None:
-        """Promise, of each partition that was read to its end, that nothing more has come."""
+        """Tell how far time has passed, of each partition that was read to its end."""
         now = time.monotonic()
         if now < self._next_tick or not self._sources.are_settled:
             return
         self._next_tick = now + self._settings.tick_seconds
         self._metrics.observe_lag(time.time())
-        promises, heard = await self._sources.promises()
+        watermarks, heard = await self._sources.idle_watermarks()
         self._pulse.partitions = len(self._sources.intakes)
         self._pulse.state_bytes = sum(held.size for held in self._table.ledgers().values())
         if heard:
             self._pulse.feel("poll")
-        if self._repartition is not None:
-            self._repartition.promise(promises)  # comes back as ticks, behind the records
+        if self._may_outrun_queue():
             return
-        if self._inbox:
+        ticks = self._route.pass_time(watermarks)
+        if not ticks:
             return
         async with self._stepping:
-            ticks = [
-                Tick(tp.topic, tp.partition, promise)
-                for tp, promise in promises.items()
-                if tp in self._sources.intakes
-            ]
-            await self._step_through(ticks)
+            held = self._sources.intakes
+            ours = [tick for tick in ticks if TP(tick.topic, tick.partition) in held]
+            await self._step_through(ours)
 
     # Out: documents and checkpoints.
 
     async def _tell(self, effects: Effects) -> None:
-        if self._repartition is not None:
-            effects = in_terms_of_topics(effects)
+        effects = self._route.in_terms_of_topics(effects)
         self._metrics.apply(effects)
         for alert in effects.alerts:
             await self._outbox.alert(alert)
@@ -355,5 +343,4 @@ class Processor:
             await self.fail(error)
 
     def _positions(self) -> dict[TP, int]:
-        positions = self._sources.positions()
-        return positions if self._repartition is None else self._repartition.positions()
+        return self._route.positions(self._sources.intakes)

@@ -23,7 +23,7 @@ from ruptura.worker.process.intake import Intake
 from ruptura.worker.transport.transport import Consumer
 
 _PAUSE_SECONDS = 0.02  # while the group settles
-_MARGIN_SECONDS = 0.5  # how far the broker's clock may differ from ours before a promise lies
+_MARGIN_SECONDS = 0.5  # an idle watermark stays so far behind an answer: how clocks may differ
 _AGAIN_SECONDS = 1.0  # before the brokers are asked again
 _SHRUNK_SECONDS = 10.0  # before a topic that has become shorter is believed
 _RESTORE_SECONDS = 0.01  # of states, before the event loop may breathe
@@ -296,7 +296,7 @@ class Sources:
         intake.sought_at = time.monotonic()
         self.consumer.read_from(tp, intake.following)
 
-    async def promises(self) -> tuple[dict[TP, float], bool]:
+    async def idle_watermarks(self) -> tuple[dict[TP, float], bool]:
         """Say how far all records of each partition that was read to its end were taken.
 
         Returns:
@@ -304,7 +304,7 @@ class Sources:
         """
         held = self.held()
         newest = 0.0 if held else time.time()
-        promises: dict[TP, float] = {}
+        watermarks: dict[TP, float] = {}
         for tp in held:
             intake = self.intakes.get(tp) or await self.adopt(tp)
             heard = self.consumer.end(tp)
@@ -322,12 +322,12 @@ class Sources:
                 # As of the answer before: this one may have lain unread for a while, but it was
                 # asked for after that one was read.
                 if before < answered_at:
-                    promises[tp] = before - _MARGIN_SECONDS
+                    watermarks[tp] = before - _MARGIN_SECONDS
                 continue
             position = await self.consumer.position(tp) or 0
             if intake.look(end, position, time.monotonic()) == "seek":
                 await self.read_again(tp, intake, f"nothing came, and the end is {end}")
-        return promises, time.time() - newest < _FRESH_SECONDS
+        return watermarks, time.time() - newest < _FRESH_SECONDS
 
     def _note_shrunk(self, tp: TP, end: int, following: int) -> None:
         """End the process if a topic stays shorter than what was read of it.
@@ -340,11 +340,3 @@ class Sources:
                 f"{tp.topic}[{tp.partition}] ends at {end}, {following} were read: "
                 "it was made anew or cut"
             )
-
-    def positions(self) -> dict[TP, int]:
-        """The offsets after the last records that the state reflects."""
-        return {
-            tp: position
-            for tp in self.intakes
-            if (position := self._engine.position(tp.topic, tp.partition)) is not None
-        }

@@ -29,7 +29,7 @@ from faust.types import TP
 from ruptura import clients
 from ruptura.core.contracts.event import MAX_DOCUMENT_BYTES
 from ruptura.core.contracts.record import Record
-from ruptura.core.ingest.routing import Routing
+from ruptura.core.ingest.routing import Repartitioned
 from ruptura.settings import KafkaSettings
 
 _BATCH_BYTES: Final = 512 * 1024  # of a produce request and partition; brokers take 1 MB
@@ -69,11 +69,13 @@ class Forwarder:
         is_over: Whether the app stops.
     """
 
-    def __init__(self, routing: Routing, kafka: KafkaSettings, is_over: Callable[[], bool]) -> None:
+    def __init__(
+        self, routing: Repartitioned, kafka: KafkaSettings, is_over: Callable[[], bool]
+    ) -> None:
         self._routing = routing
         self._kafka = kafka
         self._is_over = is_over
-        self._waiting: deque[Shipment | dict[TP, float]] = deque()  # promises hold in their turn
+        self._waiting: deque[Shipment | dict[TP, float]] = deque()  # records, or idle watermarks
         self._has_work = asyncio.Event()
         self._producer: AIOKafkaProducer | None = None
 
@@ -82,16 +84,16 @@ class Forwarder:
         self._waiting.append(shipment)
         self._has_work.set()
 
-    def promise(self, promises: Mapping[TP, float]) -> None:
+    def mark(self, watermarks: Mapping[TP, float]) -> None:
         """Mark how far time has passed for partitions of which all that there is was put.
 
         Args:
-            promises: Times of the broker, in seconds since the Unix epoch; topics that are not
+            watermarks: Times of the broker, in seconds since the Unix epoch; topics that are not
                 forwarded are left out.
         """
         if any(isinstance(each, dict) for each in self._waiting):
-            return  # brokers are slow, and one promise for later is enough
-        ours = {tp: t for tp, t in promises.items() if tp.topic in self._routing.topics}
+            return  # brokers are slow, and one for later is enough
+        ours = {tp: t for tp, t in watermarks.items() if tp.topic in self._routing.topics}
         if ours:
             self._waiting.append(ours)
             self._has_work.set()
@@ -167,13 +169,13 @@ class Forwarder:
         for shipment in shipments:
             (shipment.landed if is_there else shipment.dropped)()
 
-    def _add_marks(self, promises: Mapping[TP, float], loads: dict[TP, list[Record]]) -> None:
+    def _add_marks(self, watermarks: Mapping[TP, float], loads: dict[TP, list[Record]]) -> None:
         by_topic: dict[str, dict[int, float]] = {}
-        for tp, promise in promises.items():
-            by_topic.setdefault(tp.topic, {})[tp.partition] = promise
-        for topic, promised in by_topic.items():
-            for partition in range(self._routing.partitions):
-                mark = self._routing.mark(topic, partition, promised)
+        for tp, now in watermarks.items():
+            by_topic.setdefault(tp.topic, {})[tp.partition] = now
+        for topic, by_partition in by_topic.items():
+            for partition in range(self._routing.width):
+                mark = self._routing.mark(topic, partition, by_partition)
                 loads.setdefault(TP(mark.topic, partition), []).append(mark)
 
     async def _deliver(self, producer: AIOKafkaProducer, tp: TP, load: Sequence[Record]) -> bool:

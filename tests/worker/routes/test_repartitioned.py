@@ -7,13 +7,13 @@ from aiokafka.partitioner import murmur2
 from faust.types import TP
 
 from ruptura.core.contracts.record import Record, Tick
-from ruptura.core.ingest.routing import Routing
+from ruptura.core.ingest.routing import Repartitioned
 from ruptura.settings import KafkaSettings
-from ruptura.worker.routes.inbox import Inbox
-from ruptura.worker.routes.repartition import Repartition
+from ruptura.worker.routes.input_queue import InputQueue
+from ruptura.worker.routes.repartitioned import RepartitionedRoute
 from ruptura.worker.transport.batch import Batch
 
-ROUTING = Routing({"t": "t-again"}, 2, murmur2)
+ROUTING = Repartitioned({"t": "tickets"}, {"t": "t-again"}, 2, murmur2)
 INTERNAL = TP("t-again", 1)
 
 
@@ -25,8 +25,8 @@ def copies(*offsets: int, source: int = 0) -> list[Record]:
     ]
 
 
-def subject(reflected: int | None = None) -> Repartition:
-    return Repartition(
+def subject(reflected: int | None = None) -> RepartitionedRoute:
+    return RepartitionedRoute(
         ROUTING, KafkaSettings(), lambda _source, _partition: reflected, lambda: True
     )
 
@@ -64,28 +64,28 @@ def test_a_copy_counts_when_the_engine_has_it_and_a_batch_of_repetitions_not_bef
 ):
     one = subject()
     first = batch(INTERNAL, copies(0, 1), 2)
-    parcel = one.receive(first, first.records)
+    queued = one.receive(first, first.records)
     again = batch(INTERNAL, copies(0, 1), 4)
     empty = one.receive(again, again.records)
-    assert parcel is not None
+    assert queued is not None
     assert empty is not None
-    assert not empty.records
-    inbox = Inbox()
-    inbox.put(parcel)
-    inbox.put(empty)
-    inbox.take(1)
-    assert one.positions() == {}
-    inbox.take(1)
-    assert one.positions() == {INTERNAL: 2}
-    inbox.take(1)
-    assert one.positions() == {INTERNAL: 4}, "nothing but repetitions is committed too"
+    assert not empty.inputs
+    queue = InputQueue()
+    queue.put(queued)
+    queue.put(empty)
+    queue.take(1)
+    assert one.positions({INTERNAL}) == {}
+    queue.take(1)
+    assert one.positions({INTERNAL}) == {INTERNAL: 2}
+    queue.take(1)
+    assert one.positions({INTERNAL}) == {INTERNAL: 4}, "nothing but repetitions is committed too"
 
 
 def test_what_is_forwarded_is_nothing_for_the_engine() -> None:
     one = subject()
     origin = batch(TP("t", 0), [Record("t", 0, 0, 1.0, b"k", b"{}")], 1)
     assert one.receive(origin, origin.records) is None
-    assert one.positions() == {}
+    assert one.positions({INTERNAL}) == {}
 
 
 @pytest.mark.parametrize("position", [None, 2])
@@ -93,11 +93,11 @@ def test_after_it_was_taken_away_a_partition_begins_where_the_state_says(
     position: int | None,
 ) -> None:
     reflected = [position]
-    one = Repartition(ROUTING, KafkaSettings(), lambda *_: reflected[0], lambda: True)
+    one = RepartitionedRoute(ROUTING, KafkaSettings(), lambda *_: reflected[0], lambda: True)
     found = batch(INTERNAL, copies(5), 6)
-    parcel = one.receive(found, found.records)
-    assert parcel is not None
-    parcel.done()
+    queued = one.receive(found, found.records)
+    assert queued is not None
+    queued.done()
     one.revoke({INTERNAL})
-    assert one.positions() == {}
+    assert one.positions({INTERNAL}) == {}
     assert offsets(one.arrived(copies(1, 5))) == ([5] if position else [1, 5])
