@@ -15,14 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
-from ruptura.core.contracts.event import (
-    Reason,
-    Rejection,
-    decode_channel_metric,
-    decode_ticket,
-    time_fault,
-)
+from ruptura.core.contracts.event import Reason, Rejection
 from ruptura.core.contracts.record import Record
+from ruptura.core.ingest.decode import decode_channel_metric, decode_ticket, time_fault
 from ruptura.settings import Settings
 from ruptura.tools.schemas import DOCUMENTS, drift, render, write
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ruptura.core.contracts.event import TicketEvent, decode_ticket
+from ruptura.core.contracts.event import TicketEvent
+from ruptura.core.ingest.decode import decode_ticket
 from ruptura.simulator import Scenario, simulate
 from tests.simulator.theory import batch_error, erlang_a
 

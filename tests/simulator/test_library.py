@@ -12,22 +12,17 @@ import msgspec
 import pytest
 
 from ruptura.assembly.calendars import calendar_for
-from ruptura.core.contracts.event import (
-    DECODERS,
-    Rejection,
-    TicketEvent,
-    TopicKind,
-    decode_ticket,
-    time_fault,
-)
+from ruptura.core.contracts.event import DocumentKind, Rejection, TicketEvent
 from ruptura.core.contracts.record import Record
 from ruptura.core.ingest.calendar import HOLIDAY, Calendar
+from ruptura.core.ingest.decode import decode_ticket, time_fault
+from ruptura.core.ingest.handlers import HANDLERS
 from ruptura.settings import Settings, load
 from ruptura.simulator import Scenario, load_scenario, shipped, simulate
 from ruptura.simulator.scenario import QuietKind, RuptureKind
 
 NAMES = list(shipped())
-TOPICS: dict[str, TopicKind] = {
+TOPICS: dict[str, DocumentKind] = {
     "ruptura.tickets": "tickets",
     "ruptura.channel-metrics": "channel_metrics",
 }
@@ -65,7 +60,7 @@ def without_warm_up(scenario: Scenario) -> Scenario:
 
 def rejections(records: list[Record]) -> Iterator[Rejection]:
     for record in records:
-        event = DECODERS[TOPICS[record.topic]](record)
+        event = HANDLERS[TOPICS[record.topic]].decode(record)
         if isinstance(event, Rejection):
             yield event
         elif fault := time_fault(record, event.occurred_at.timestamp(), MAX_FUTURE_SECONDS):

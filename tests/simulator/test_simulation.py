@@ -15,13 +15,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from ruptura.core.contracts.event import (
-    ChannelMetricEvent,
-    TicketEvent,
-    decode_channel_metric,
-    decode_ticket,
-)
+from ruptura.core.contracts.event import ChannelMetricEvent, TicketEvent
 from ruptura.core.contracts.record import Record
+from ruptura.core.ingest.decode import decode_channel_metric, decode_ticket
 from ruptura.simulator import Scenario, Simulation, load_scenario, simulate
 
 Make = Callable[..., Scenario]

@@ -13,11 +13,12 @@ from ruptura.assembly.catalogue import known_metrics
 from ruptura.core import history as histories
 from ruptura.core.channel import Parts
 from ruptura.core.contracts.document import Action
+from ruptura.core.contracts.event import DocumentKind
 from ruptura.core.contracts.tuning import AlertTuning, DetectionTuning, WindowTuning
 from ruptura.core.detect.families.factory import baseline_factory
 from ruptura.core.detect.forecast import Objectives
 from ruptura.core.detect.scan import Scales
-from ruptura.core.engine import Config, Engine, TopicKind
+from ruptura.core.engine import Config, Engine
 from ruptura.core.ingest.routing import Direct, Repartitioned
 from ruptura.forecast.factory import forecaster_factory
 from ruptura.settings import ServiceSettings, Settings, repartition_topic, settings_hash
@@ -25,10 +26,9 @@ from ruptura.settings import ServiceSettings, Settings, repartition_topic, setti
 _T = TypeVar("_T")
 
 
-def input_topics(settings: Settings) -> dict[str, TopicKind]:
+def input_topics(settings: Settings) -> dict[str, DocumentKind]:
     """Return the input topics by name."""
-    topics = settings.topics
-    return {topics.tickets: "tickets", topics.channel_metrics: "channel_metrics"}
+    return {topic: kind for kind, topic in settings.topics.inputs.items()}
 
 
 def read_topics(settings: Settings) -> tuple[str, ...]:
@@ -44,7 +44,7 @@ def repartition_topics(settings: Settings) -> dict[str, str]:
     return {topic: repartition_topic(group, topic) for topic in input_topics(settings)}
 
 
-def sources(settings: Settings) -> Mapping[str, TopicKind]:
+def sources(settings: Settings) -> Mapping[str, DocumentKind]:
     """Return what the engine reads, by name: topics, or with repartition each partition of each."""
     return build_route(settings).sources
 

@@ -7,17 +7,13 @@ from collections.abc import Iterator, Sequence
 from ruptura.core.channel import Channel
 from ruptura.core.contracts.effects import Effects
 from ruptura.core.contracts.event import (
-    DECODERS,
-    FAULTS,
     LAST_MOMENT,
     MAX_DOCUMENT_BYTES,
-    READERS,
+    DocumentKind,
     Event,
     Reason,
     Rejection,
     TicketEvent,
-    TopicKind,
-    time_fault,
 )
 from ruptura.core.contracts.record import Record
 from ruptura.core.ingest.buckets import (
@@ -28,6 +24,8 @@ from ruptura.core.ingest.buckets import (
     add_ticket,
     new_ticket_bucket,
 )
+from ruptura.core.ingest.decode import FAULTS, time_fault
+from ruptura.core.ingest.handlers import HANDLERS
 from ruptura.core.partition import Partition, Service
 
 _Place = tuple[Service, Channel, Seen, TicketBucket | None, dict[str, MetricSum] | None]
@@ -37,7 +35,7 @@ whether it was seen before."""
 
 def admit(  # noqa: C901, PLR0912, PLR0915 - every record passes here: calls cost more than branches
     records: Sequence[Record],
-    kind: TopicKind,
+    kind: DocumentKind,
     partition: Partition,
     effects: Effects,
 ) -> Iterator[None]:
@@ -63,7 +61,8 @@ def admit(  # noqa: C901, PLR0912, PLR0915 - every record passes here: calls cos
     remembered, most = window.duplicate_seconds, window.duplicate_ids
     bucket = partition.bucket
     services = partition.services
-    read, decode = READERS[kind], DECODERS[kind]
+    handler = HANDLERS[kind]
+    read, decode = handler.read, handler.decode
     position, last_at = source.position, source.last_at
     newest, newest_at = source.newest, source.newest_at
     clock, edge = source.clock, source.edge

@@ -11,11 +11,11 @@ import msgspec
 from ruptura.core import snapshot
 from ruptura.core.admission import admit
 from ruptura.core.contracts.effects import Effects
-from ruptura.core.contracts.event import Reason, Rejection, TopicKind
+from ruptura.core.contracts.event import Reason, Rejection
 from ruptura.core.contracts.record import Input, Record, Tick
 from ruptura.core.partition import Config, Partition, Plan
 
-__all__ = ["Config", "Engine", "Plan", "TopicKind"]
+__all__ = ["Config", "Engine", "Plan"]
 
 _RECORDS: Final = 1000
 """Records after which a portion of work is enough: they take some 3 ms, twice as many at most."""

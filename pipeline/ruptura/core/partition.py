@@ -11,7 +11,7 @@ import msgspec
 from ruptura.core.channel import Channel, ChannelState, Closed, Parts
 from ruptura.core.contracts.document import Action
 from ruptura.core.contracts.effects import ChannelPoint, Effects, SeriesPoint, State
-from ruptura.core.contracts.event import TopicKind
+from ruptura.core.contracts.event import DocumentKind
 from ruptura.core.contracts.record import Tick
 from ruptura.core.contracts.tuning import AlertTuning
 from ruptura.core.decide import incidents as incident
@@ -47,7 +47,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             begin.
     """
 
-    topics: Mapping[str, TopicKind]
+    topics: Mapping[str, DocumentKind]
     parts: Parts
     alert: AlertTuning
     calendar: Callable[[str, str], Calendar]

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import holidays
 
+from ruptura.core.contracts.event import DOCUMENT_KINDS
 from ruptura.core.ingest.calendar import parse_opening_hours
 from ruptura.settings.keys import Fault, did_you_mean, refusal
 from ruptura.settings.objectives import ForecastSettings, ObjectiveName
@@ -72,7 +73,7 @@ def _kafka(kafka: KafkaSettings) -> Iterator[Fault]:
 
 def _topics(topics: TopicSettings) -> Iterator[Fault]:
     seen: dict[str, str] = {}
-    for name in ("tickets", "channel_metrics", "alerts", "dead_letter"):
+    for name in (*DOCUMENT_KINDS, "alerts", "dead_letter"):
         topic = getattr(topics, name)
         if topic in (".", ".."):
             yield Fault((f"topics.{name}",), refusal(topic, "a name that Kafka accepts"))
@@ -88,13 +89,13 @@ def _topics(topics: TopicSettings) -> Iterator[Fault]:
 def _repartition(kafka: KafkaSettings, topics: TopicSettings) -> Iterator[Fault]:
     if not topics.repartition:
         return
-    for name in ("tickets", "channel_metrics"):
-        internal = repartition_topic(kafka.group_id, getattr(topics, name))
+    for name, topic in topics.inputs.items():
+        internal = repartition_topic(kafka.group_id, topic)
         if len(internal) > MAX_TOPIC_NAME:
             yield Fault(
                 (f"topics.{name}", "kafka.group_id", "topics.repartition"),
                 refusal(
-                    getattr(topics, name),
+                    topic,
                     f"a name that makes the topic {internal} of at most {MAX_TOPIC_NAME} letters",
                 ),
             )

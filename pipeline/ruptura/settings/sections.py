@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from ruptura.core.contracts.event import DOCUMENT_KINDS, DocumentKind
 from ruptura.settings.objectives import ForecastSettings
 from ruptura.settings.section import Section
 from ruptura.settings.services import ServiceSettings
@@ -147,6 +148,11 @@ class TopicSettings(Section, frozen=True):
     output_retention_seconds: Annotated[
         int, Meta(ge=3600, le=315_360_000, description="Retention of alerts and dead letters.")
     ] = 2_592_000
+
+    @property
+    def inputs(self) -> dict[DocumentKind, str]:
+        """The names of the input topics by the kind of documents that they hold."""
+        return {kind: getattr(self, kind) for kind in DOCUMENT_KINDS}
 
 
 def repartition_topic(group_id: str, topic: str) -> str:

@@ -18,6 +18,7 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.serializer import Serializer
 
 from ruptura.clients import producer_client, topic_partitions
+from ruptura.core.contracts.event import DOCUMENT_KINDS
 from ruptura.core.contracts.record import Record
 from ruptura.files.recording import (
     Envelope,
@@ -94,7 +95,7 @@ class Pace:
 def renames(topics: TopicSettings) -> dict[str, str]:
     """From the default names of the topics to those of the settings."""
     default = TopicSettings()
-    names = ("tickets", "channel_metrics", "alerts", "dead_letter")
+    names = (*DOCUMENT_KINDS, "alerts", "dead_letter")
     return {getattr(default, name): getattr(topics, name) for name in names}
 
 

@@ -161,7 +161,7 @@ def record(
         SettingsError: the settings of the connection cannot be used.
         RecordError: a topic does not exist, or the file cannot be written.
     """
-    topics = tuple(topics) or (settings.topics.tickets, settings.topics.channel_metrics)
+    topics = tuple(topics) or tuple(settings.topics.inputs.values())
     partitions = _partitions(settings, topics)
     with ExitStack() as stack:
         stop = stop or stack.enter_context(stop_on_signals())

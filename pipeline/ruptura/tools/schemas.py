@@ -2,7 +2,7 @@
 
 Three things are added to what the types can say: identity (`$schema`, `$id`), annotations of
 strings (`format`, `contentEncoding`), and rules between fields (`_RULES`), which for
-measurements repeat the checks of `ruptura.core.contracts.event.decode_channel_metric`.
+measurements repeat the checks of `ruptura.core.ingest.decode.decode_channel_metric`.
 """
 
 from __future__ import annotations

@@ -81,15 +81,14 @@ class TopicsReport(msgspec.Struct, frozen=True):
 
 
 def wanted_topics(settings: Settings) -> tuple[TopicShape, ...]:
-    """The topics of the settings: two in, alerts and dead letters out, and the worker's own.
+    """The topics of the settings: the inputs, alerts and dead letters out, and the worker's own.
 
     Those are its changelog, and with repartition one topic for each input. All have the same
     number of partitions, so that one worker owns all of a service.
     """
     topics = settings.topics
     retention = {
-        topics.tickets: topics.retention_seconds,
-        topics.channel_metrics: topics.retention_seconds,
+        **dict.fromkeys(topics.inputs.values(), topics.retention_seconds),
         topics.alerts: topics.output_retention_seconds,
         topics.dead_letter: topics.output_retention_seconds,
     }

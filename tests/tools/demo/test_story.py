@@ -15,13 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ruptura.core.contracts.document import Alert
-from ruptura.core.contracts.event import (
-    Rejection,
-    TicketEvent,
-    decode_channel_metric,
-    decode_ticket,
-)
+from ruptura.core.contracts.event import Rejection, TicketEvent
 from ruptura.core.contracts.record import Record
+from ruptura.core.ingest.decode import decode_channel_metric, decode_ticket
 from ruptura.files.recording import read_envelopes, to_record
 from ruptura.settings import load
 from ruptura.tools.demo.run import FOLDER

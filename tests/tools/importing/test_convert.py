@@ -15,8 +15,9 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ruptura.core.contracts.event import Rejection, decode_ticket
+from ruptura.core.contracts.event import Rejection
 from ruptura.core.contracts.record import Record
+from ruptura.core.ingest.decode import decode_ticket
 from ruptura.files.recording import Envelope, read_envelopes, to_line, to_record
 from ruptura.tools.importing.convert import ImportSummary, SourceError, import_csv
 from ruptura.tools.importing.mapping import MappingError

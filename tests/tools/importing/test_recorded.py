@@ -17,13 +17,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from ruptura.core.contracts.event import (
-    ChannelMetricEvent,
-    Rejection,
-    TicketEvent,
-    decode_channel_metric,
-    decode_ticket,
-)
+from ruptura.core.contracts.event import ChannelMetricEvent, Rejection, TicketEvent
+from ruptura.core.ingest.decode import decode_channel_metric, decode_ticket
 from ruptura.files.recording import read_envelopes, to_record
 from ruptura.tools.importing.convert import ImportSummary, import_csv
 

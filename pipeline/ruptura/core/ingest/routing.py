@@ -22,7 +22,7 @@ import msgspec
 from msgspec import Meta
 
 from ruptura.core.contracts.effects import Effects
-from ruptura.core.contracts.event import MAX_DOCUMENT_BYTES, Name, Rejection, TopicKind
+from ruptura.core.contracts.event import MAX_DOCUMENT_BYTES, DocumentKind, Name, Rejection
 from ruptura.core.contracts.record import Input, Record, Tick, source_of, topic_of
 
 ORIGIN_HEADER: Final = "ruptura-origin"
@@ -69,7 +69,7 @@ class Route(Protocol):
         sources: What the engine reads, by name.
     """
 
-    sources: Mapping[str, TopicKind]
+    sources: Mapping[str, DocumentKind]
 
     def partitions(self, found: Sequence[int]) -> Sequence[int]:
         """Return the partitions that the engine has, where input topics have those found."""
@@ -88,8 +88,8 @@ class Direct:
         inputs: The input topics by name.
     """
 
-    def __init__(self, inputs: Mapping[str, TopicKind]) -> None:
-        self.sources: Mapping[str, TopicKind] = dict(inputs)
+    def __init__(self, inputs: Mapping[str, DocumentKind]) -> None:
+        self.sources: Mapping[str, DocumentKind] = dict(inputs)
 
     def partitions(self, found: Sequence[int]) -> Sequence[int]:
         """Return those that were found."""
@@ -118,14 +118,14 @@ class Repartitioned:
 
     def __init__(
         self,
-        inputs: Mapping[str, TopicKind],
+        inputs: Mapping[str, DocumentKind],
         topics: Mapping[str, str],
         partitions: int,
         murmur2: Callable[[bytes], int],
     ) -> None:
         self.topics = dict(topics)
         self.width = partitions
-        self.sources: Mapping[str, TopicKind] = {
+        self.sources: Mapping[str, DocumentKind] = {
             source_of(topic, number): kind
             for topic, kind in inputs.items()
             for number in range(partitions)

@@ -21,8 +21,9 @@ from typing import IO, NamedTuple, Protocol, TextIO
 import msgspec
 import zstandard
 
-from ruptura.core.contracts.event import Rejection, decode_channel_metric, decode_ticket
+from ruptura.core.contracts.event import Rejection
 from ruptura.core.contracts.record import Record
+from ruptura.core.ingest.decode import decode_channel_metric, decode_ticket
 from ruptura.files.atomic_write import whole_file
 from ruptura.files.recording import open_for_reading, open_for_writing, to_line
 from ruptura.tools.importing.mapping import Mapping, MappingError, load_mapping

@@ -17,11 +17,9 @@ from ruptura.core.contracts.event import (
     Reason,
     Rejection,
     TicketEvent,
-    decode_channel_metric,
-    decode_ticket,
-    time_fault,
 )
 from ruptura.core.contracts.record import Record
+from ruptura.core.ingest.decode import decode_channel_metric, decode_ticket, time_fault
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC).timestamp()
 PATH = re.compile(r" - at `(\$[^`]*)`\Z")

@@ -14,19 +14,16 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ruptura.core.contracts.event import (
-    DECODERS,
+from ruptura.core.contracts.event import MAX_DOCUMENT_BYTES, Reason, Rejection
+from ruptura.core.contracts.record import Record
+from ruptura.core.ingest.decode import (
     FAULTS,
-    MAX_DOCUMENT_BYTES,
-    READERS,
-    Reason,
-    Rejection,
     decode_channel_metric,
     decode_measurement,
     decode_ticket,
     time_fault,
 )
-from ruptura.core.contracts.record import Record
+from ruptura.core.ingest.handlers import HANDLERS
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC).timestamp()
 PATH = re.compile(r" - at `\$[^`]*`\Z")
@@ -108,12 +105,12 @@ def judge(value: bytes | None) -> list[Reason | None]:
         assert fault is None or explained(fault)
     assert same(decode_measurement(source), decode_channel_metric(source))
     if value is not None and len(value) <= MAX_DOCUMENT_BYTES:
-        for kind, read in READERS.items():
+        for kind, handler in HANDLERS.items():
             try:
-                event = read(value)
+                event = handler.read(value)
             except FAULTS:
                 event = None
-            told = DECODERS[kind](source)
+            told = handler.decode(source)
             if event is not None:
                 assert same(event, told)
             elif (value.count(b"[") + value.count(b"{")) < 1_000:  # see `same`
