@@ -195,7 +195,7 @@ class Channel:
         Args:
             index: Of the bucket.
             start, end: Of the bucket, in seconds since the Unix epoch.
-            phase: Where in the week it lies.
+            phase: Where in the week it lies; muted, the bucket is evidence of nothing.
             points: Gets one point per series that has a value.
         """
         window = self._parts.window
@@ -228,8 +228,8 @@ class Channel:
         coming = self._forecast(fresh, sums, handled, phase)
         if self._said or self.alert.signals:
             measured = {point.series for point in fresh if point.observed is not None}
-            signals.extend(self._carried(measured, start))
-            healthy = self._health(measured, coming, warm)
+            signals.extend(self._carried(measured, start, phase))
+            healthy = None if phase.muted else self._health(measured, coming, warm)
         closed = Closed(signals, False if healthy and not sane else healthy, warm, evicted)
         if coming:
             first = foremost(coming)
@@ -259,7 +259,8 @@ class Channel:
         mean = readings.get("tickets.handle_seconds")
         if mean is not None:
             readings["tickets.handle_seconds"] = mean[0], float(handled)
-        return self._forecaster.update(readings, is_open=phase.open)
+        # Nothing is forecast of a planned window, and nothing from what went on inside it.
+        return self._forecaster.update(readings, is_open=phase.open and not phase.muted)
 
     def _close_metrics(
         self, index: int, start: float, phase: Phase, points: Points, signals: list[Signal]
@@ -321,8 +322,10 @@ class Channel:
         opened = self._detectors.get("tickets.opened")
         return opened is None or opened.recent < _FEW_CONTACTS
 
-    def _carried(self, measured: set[str], start: float) -> list[Signal]:
+    def _carried(self, measured: set[str], start: float, phase: Phase) -> list[Signal]:
         """Return what series said that were not measured now: it stands until they are."""
+        if phase.muted:
+            self._said.clear()  # or it would speak inside the window, or once that ends
         carried: list[Signal] = []
         for series, found in list(self._said.items()):
             if series in measured:

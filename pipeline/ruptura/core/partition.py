@@ -102,14 +102,14 @@ class Service:
         """Let go of what is known of a channel that is gone."""
         self._calendars.pop(channel, None)
 
-    def phase(self, channel: str, moment: float, phases: dict[int, Phase]) -> Phase:
-        """Return the phase of a channel at a moment; those that were found are in `phases`."""
+    def phase(self, channel: str, start: float, end: float, phases: dict[int, Phase]) -> Phase:
+        """Return the phase of a channel in a bucket; those that were found are in `phases`."""
         calendar = self._calendars.get(channel)
         if calendar is None:
             calendar = self._calendars[channel] = self._calendar(self.name, channel)
         phase = phases.get(id(calendar))
         if phase is None:
-            phase = phases[id(calendar)] = calendar.phase(moment)
+            phase = phases[id(calendar)] = calendar.phase_of_bucket(start, end)
         return phase
 
 
@@ -234,11 +234,9 @@ class Partition:
                 over = True
                 self._end(service, name, channel, end, effects)
                 continue
-            phase = service.phase(name, start + self.bucket / 2.0, phases)
+            phase = service.phase(name, start, end, phases)
             at = len(effects.points)
             closed = channel.close(index, start, end, phase, effects.points)
-            if phase.muted:
-                closed.signals.clear()
             effects.evicted += closed.evicted
             points = effects.points[at:] if closed.signals else []
             judged.append(_Judged(name, channel, closed, points))

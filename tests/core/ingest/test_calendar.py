@@ -236,3 +236,17 @@ def test_planned_windows_mute_and_stop_learning_each_on_its_own() -> None:
         "11:59": (False, False),
         "12:00": (False, True),
     }
+
+
+def test_a_bucket_has_the_phase_of_its_middle_under_each_planned_window_that_it_touches() -> None:
+    begin = at("2026-01-05T10:30")
+    window = Planned(begin + 15.0, begin + 65.0, mute=True, learn=False)
+    tested = Calendar(ZoneInfo("UTC"), lambda _: False, planned=[window])
+    muted = [
+        tested.phase_of_bucket(begin + 60.0 * n, begin + 60.0 * (n + 1)).muted for n in range(-1, 3)
+    ]
+    assert muted == [False, True, True, False]
+    phase = tested.phase_of_bucket(begin, begin + 60.0)
+    assert (phase.hour, phase.learns) == (10.0 + 30.5 / 60.0, False)
+    beside = tested.phase_of_bucket(begin + 65.0, begin + 125.0)
+    assert (beside.muted, beside.learns) == (False, True)

@@ -121,11 +121,21 @@ class Calendar:
         phase = self._unplanned(timestamp)
         for window in self._planned:
             if window.begin <= timestamp < window.end:
-                phase = msgspec.structs.replace(
-                    phase,
-                    muted=phase.muted or window.mute,
-                    learns=phase.learns and window.learn,
-                )
+                phase = _under(phase, window)
+        return phase
+
+    def phase_of_bucket(self, start: float, end: float) -> Phase:
+        """The place of a bucket: that of its middle, under every planned window that it touches.
+
+        A bucket that holds a part of a window would speak of what went on inside it.
+
+        Args:
+            start, end: Half-open, in seconds since the Unix epoch.
+        """
+        phase = self._unplanned((start + end) / 2.0)
+        for window in self._planned:
+            if window.begin < end and start < window.end:
+                phase = _under(phase, window)
         return phase
 
     def _unplanned(self, timestamp: float) -> Phase:
@@ -205,6 +215,12 @@ class Calendar:
         if carried and not self._is_holiday(day - timedelta(days=1)):
             spans += carried
         return spans
+
+
+def _under(phase: Phase, window: Planned) -> Phase:
+    return msgspec.structs.replace(
+        phase, muted=phase.muted or window.mute, learns=phase.learns and window.learn
+    )
 
 
 def parse_opening_hours(lines: Sequence[str]) -> OpeningHours | None:
