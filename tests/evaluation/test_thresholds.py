@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ruptura.core.series.registry import TICKET_SERIES
+from ruptura.assembly.registry import series_registry
 from ruptura.evaluation.bucket import Bucket, is_bad, spec_of
 from ruptura.evaluation.thresholds import RULES, StaticThresholds
 
@@ -45,7 +45,7 @@ def test_each_rule_speaks_of_a_known_series_on_its_bad_side_and_says_why() -> No
 def test_of_an_unknown_series_both_sides_are_bad() -> None:
     assert is_bad("moods", above=True)
     assert is_bad("moods", above=False)
-    assert TICKET_SERIES["tickets.abandoned"].below is None
+    assert series_registry().specs["tickets.abandoned"].below is None
     assert not is_bad("tickets.abandoned", above=False)
 
 

@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Callable
 from random import Random
 
+from ruptura.core.series.registry import Measure
+
 MINUTE = 60.0
 
 
@@ -42,7 +44,7 @@ class Desk:
         self.busy: list[float] = []  # when each contact in service ends
         self.waiting: deque[tuple[float, float]] = deque()  # came, gives up
 
-    def minute(self) -> dict[str, tuple[float, float]]:
+    def minute(self) -> dict[Measure, tuple[float, float]]:
         """Let a minute pass and report it."""
         end = self.now + MINUTE
         opened = abandoned = answered = soon = handled = 0
@@ -74,22 +76,22 @@ class Desk:
                 answered += 1
                 soon += at - came <= self.target
                 heapq.heappush(self.busy, at + length)
-        readings = {
-            "tickets.opened": (float(opened), 0.0),
-            "tickets.abandoned": (float(abandoned), 0.0),
-            "queue_contacts": (float(len(self.waiting)), 0.0),
-            "agents_available": (float(self.agents(self.now)), 0.0),
-            "queue_oldest_seconds": (
+        readings: dict[Measure, tuple[float, float]] = {
+            "opened_contacts": (float(opened), 0.0),
+            "abandoned_contacts": (float(abandoned), 0.0),
+            "waiting_contacts": (float(len(self.waiting)), 0.0),
+            "agents": (float(self.agents(self.now)), 0.0),
+            "oldest_wait": (
                 self.now - self.waiting[0][0] if self.waiting else 0.0,
                 0.0,
             ),
         }
         if answered:
-            readings["tickets.handle_seconds"] = (seconds / answered, float(answered))
+            readings["handle_time"] = (seconds / answered, float(answered))
         if answered + abandoned:
             ended = float(answered + abandoned)
-            readings["service_level_ratio"] = (float(soon), ended)
-            readings["abandonment_ratio"] = (float(abandoned), ended)
+            readings["service_level"] = (float(soon), ended)
+            readings["abandonment"] = (float(abandoned), ended)
         return readings
 
     def _next_arrival(self, at: float, end: float) -> float:

@@ -79,9 +79,9 @@ def creeping(seed: int, kind: str) -> Iterable[Readings]:
         level = (base + (top - base) * risen) * np.exp(wander)
         if kind == "errors":
             failed = float(chance.binomial(int(requests), min(level, 1.0)))
-            yield {"errors_ratio": (failed, requests)}
+            yield {"errors": (failed, requests)}
         else:
-            yield {"request_seconds": (float(level * np.exp(chance.normal(0.0, 0.1))), 0.0)}
+            yield {"latency": (float(level * np.exp(chance.normal(0.0, 0.1))), 0.0)}
 
 
 def judged(subject: Forecaster, buckets: Iterable[Readings], into: Bins) -> None:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ruptura.core.detect.forecast import Forecast, Forecaster, Objective, Objectives, Readings
+from ruptura.core.series.registry import Measure
 from ruptura.forecast.factory import forecaster_factory
 from tests.forecast.desk import MINUTE, Desk
 
@@ -25,12 +26,12 @@ EVERYTHING = Objectives(
     request_seconds=2.0,
 )
 ANSWER = Objectives(service_level_ratio=0.8, answer_within_seconds=30.0)
-TOLD_OF_THE_QUEUE = {
-    "tickets.opened",
-    "tickets.handle_seconds",
-    "tickets.abandoned",
-    "queue_contacts",
-    "agents_available",
+TOLD_OF_THE_QUEUE: set[Measure] = {
+    "opened_contacts",
+    "handle_time",
+    "abandoned_contacts",
+    "waiting_contacts",
+    "agents",
 }
 
 
@@ -55,7 +56,7 @@ def desk(rate: Callable[[float], float], agents: Callable[[float], int] = lambda
 
 
 def told(
-    subject: Forecaster, by: Desk, minutes: int, only: set[str] | None = None
+    subject: Forecaster, by: Desk, minutes: int, only: set[Measure] | None = None
 ) -> list[dict[Objective, Forecast]]:
     found = []
     for _ in range(minutes):
@@ -85,18 +86,18 @@ class TestWhatItNeeds:
         assert set(found) == {"answer", "abandonment", "longest_wait", "backlog"}
 
     def test_without_agents_each_is_led_by_its_own_measurements(self) -> None:
-        only = {"queue_contacts", "queue_oldest_seconds", "service_level_ratio"}
+        only: set[Measure] = {"waiting_contacts", "oldest_wait", "service_level"}
         found = told(forecaster(EVERYTHING), desk(steady), 60, only=only)[-1]
         assert set(found) == {"answer", "longest_wait", "backlog"}
 
     def test_mean_waits_stand_in_where_nobody_tells_who_was_late(self) -> None:
         subject = forecaster(ANSWER)
         for minute in range(60):
-            found = subject.update({"answer_seconds": (2.0 + minute % 3, 0.0)}, is_open=True)
+            found = subject.update({"wait": (2.0 + minute % 3, 0.0)}, is_open=True)
         assert found[0].now == pytest.approx(3.0, abs=0.3)
         assert found[0].probability < 0.1
         for minute in range(30):
-            found = subject.update({"answer_seconds": (3.0 + minute, 0.0)}, is_open=True)
+            found = subject.update({"wait": (3.0 + minute, 0.0)}, is_open=True)
         # 80 % within 30 s is a mean of 18.6 s, where waits are exponential.
         assert found[0].probability > 0.8
         assert "now 1" in found[0].text
@@ -111,7 +112,7 @@ class TestWhatItNeeds:
     def test_numbers_of_agents_stand_for_a_quarter_of_an_hour(self) -> None:
         subject, by = forecaster(ANSWER), desk(steady)
         told(subject, by, 60, only=TOLD_OF_THE_QUEUE)
-        found = told(subject, by, 30, only=TOLD_OF_THE_QUEUE - {"agents_available"})
+        found = told(subject, by, 30, only=TOLD_OF_THE_QUEUE - {"agents"})
         assert all(found[:14])
         assert not any(found[16:])
 
@@ -175,7 +176,7 @@ class TestWhatItSays:
         reported = forecaster(ANSWER)
         for _ in range(600):
             readings = dict(by.minute())
-            readings["agents_available"] = (9.0, 0.0)  # each in three chats at once
+            readings["agents"] = (9.0, 0.0)  # each in three chats at once
             found = reported.update(readings, is_open=True)
         assert found[0].probability < 0.3
 
@@ -186,12 +187,12 @@ readings = st.fixed_dictionaries(
         name: st.tuples(st.floats(0.0, 1e12), st.one_of(st.just(0.0), st.floats(0.0, 1e12)))
         for name in (
             *sorted(TOLD_OF_THE_QUEUE),
-            "queue_oldest_seconds",
-            "service_level_ratio",
-            "abandonment_ratio",
-            "errors_ratio",
-            "request_seconds",
-            "answer_seconds",
+            "oldest_wait",
+            "service_level",
+            "abandonment",
+            "errors",
+            "latency",
+            "wait",
         )
     },
 )
@@ -251,7 +252,7 @@ class TestRestored:
 
     def test_a_state_cut_short_or_too_long_is_refused(self) -> None:
         subject = forecaster(EVERYTHING)
-        told(subject, desk(steady), 60, only={"queue_oldest_seconds", "request_seconds"})
+        told(subject, desk(steady), 60, only={"oldest_wait", "latency"})
         for name, state in subject.dump().items():
             for bad in (state[:-1], state[:3], state + b"x", state + b"four"):
                 with pytest.raises(ValueError, match=r"not the state|none"):
@@ -262,21 +263,21 @@ class TestHoursWithoutContacts:
     def test_a_queue_that_stands_still_before_idle_agents_is_forecast_without_end(self) -> None:
         subject = forecaster(Objectives(backlog_contacts=50.0))
         busy: Readings = {
-            "tickets.opened": (60.0, 1.0),
-            "tickets.resolved": (60.0, 1.0),
-            "tickets.handle_seconds": (60.0, 1.0),
-            "agents_available": (100.0, 1.0),
-            "queue_contacts": (1.0, 1.0),
+            "opened_contacts": (60.0, 1.0),
+            "resolved_contacts": (60.0, 1.0),
+            "handle_time": (60.0, 1.0),
+            "agents": (100.0, 1.0),
+            "waiting_contacts": (1.0, 1.0),
         }
         for minute in range(1_500):
-            idle = {**busy, "tickets.opened": (0.0, 1.0), "tickets.resolved": (0.0, 1.0)}
+            idle = {**busy, "opened_contacts": (0.0, 1.0), "resolved_contacts": (0.0, 1.0)}
             for forecast in subject.update(busy if minute < 60 else idle, is_open=True):
                 assert 0.0 <= forecast.probability <= 1.0
 
     def test_a_bad_evening_is_no_breach_the_next_morning(self) -> None:
         subject = forecaster(Objectives(abandonment_ratio=0.05))
-        lost: Readings = {"tickets.opened": (10.0, 1.0), "abandonment_ratio": (3.0, 10.0)}
-        well: Readings = {"tickets.opened": (10.0, 1.0), "abandonment_ratio": (0.0, 10.0)}
+        lost: Readings = {"opened_contacts": (10.0, 1.0), "abandonment": (3.0, 10.0)}
+        well: Readings = {"opened_contacts": (10.0, 1.0), "abandonment": (0.0, 10.0)}
         for _ in range(60):
             evening = subject.update(lost, is_open=True)
         assert max(forecast.probability for forecast in evening) == 1.0

@@ -9,7 +9,7 @@ from typing import TypeVar
 import msgspec
 
 from ruptura.assembly.calendars import calendar_for
-from ruptura.assembly.catalogue import known_metrics
+from ruptura.assembly.registry import series_registry
 from ruptura.core import history as histories
 from ruptura.core.channel import Parts
 from ruptura.core.contracts.document import Action
@@ -91,7 +91,7 @@ def build_config(settings: Settings, history: bytes | None = None) -> Config:
         _tuning(settings.detection, DetectionTuning),
         Scales(bucket_seconds),
         baseline_factory(bucket_seconds),
-        known_metrics(),
+        series_registry(),
         forecaster_factory(
             bucket_seconds,
             settings.forecast.horizon_seconds,

@@ -12,7 +12,6 @@ from ruptura.core.contracts.effects import SeriesPoint
 from ruptura.core.contracts.event import Measurement
 from ruptura.core.contracts.tuning import DetectionTuning, Index, Moment, WindowTuning
 from ruptura.core.decide.lifecycle import Lifecycle
-from ruptura.core.decide.materiality import QUEUE
 from ruptura.core.detect.forecast import (
     CALM,
     Forecast,
@@ -31,20 +30,16 @@ from ruptura.core.ingest.buckets import (
     TicketBucket,
     metric_value,
     new_ticket_bucket,
-    ticket_values,
+    ticket_totals,
 )
 from ruptura.core.ingest.calendar import Phase
-from ruptura.core.series.registry import TICKET_SERIES, UNKNOWN_GAUGE, UNKNOWN_RATIO, SeriesSpec
+from ruptura.core.series.extraction import extract
+from ruptura.core.series.registry import TICKETS, Registry, SeriesSpec
 
 Points = list[SeriesPoint]
 
-_MEANS: Final = frozenset(
-    ("tickets.wait_seconds", "tickets.handle_seconds", "tickets.resolution_seconds")
-)
 _FEW_CONTACTS: Final = 10.0
 """Within a quarter of an hour: a mean over fewer is told by one of them."""
-
-_WAITS: Final = frozenset(("tickets.wait_seconds", "answer_seconds", "queue_oldest_seconds"))
 
 _STANDS_SECONDS: Final = 3600.0
 """How long a series' last word stands while it is not measured."""
@@ -77,7 +72,7 @@ class Parts(msgspec.Struct, frozen=True):
     detection: DetectionTuning
     scales: Scales
     baseline: BaselineFactory
-    catalogue: Mapping[str, SeriesSpec]
+    registry: Registry
     forecaster: ForecasterFactory = no_forecaster
     least_wait: Callable[[str, str], float] = _no_least_wait
 
@@ -152,7 +147,7 @@ class Channel:
     @property
     def is_queue_seen(self) -> bool:
         """Whether anything tells how contacts wait."""
-        return not QUEUE.isdisjoint(self._detectors)
+        return any(map(self._parts.registry.shows_queue, self._detectors))
 
     def pending(self) -> int | None:
         """Return the first open bucket that holds anything, if there is one."""
@@ -213,7 +208,8 @@ class Channel:
             bucket = self.tickets.pop(index, None) or new_ticket_bucket()
             handled = bucket.handled
             evicted = self.backlog.settle(bucket, window.max_open_tickets)
-            for series, value, size in ticket_values(bucket, self.backlog):
+            totals = ticket_totals(bucket, self.backlog)
+            for series, value, size in extract(self._parts.registry.tickets, totals):
                 detector = self._detectors.get(series)
                 if detector is None:
                     if not value:
@@ -250,15 +246,16 @@ class Channel:
         """Forecast from what the bucket measured, with the sizes that points do without."""
         if self._forecaster is None:
             return ()
-        readings = {p.series: (p.observed, 0.0) for p in fresh if p.observed is not None}
+        values = {p.series: (p.observed, 0.0) for p in fresh if p.observed is not None}
         for metric, total in sums.items():
             if self._kinds[metric] == "ratio":
                 value = metric_value(total, "ratio")
                 if value is not None:
-                    readings[metric] = value
-        mean = readings.get("tickets.handle_seconds")
-        if mean is not None:
-            readings["tickets.handle_seconds"] = mean[0], float(handled)
+                    values[metric] = value
+        told = self._parts.registry.measured(values)
+        readings = {measure: values[series] for measure, series in told.items()}
+        if told.get("handle_time", "").startswith(TICKETS):
+            readings["handle_time"] = readings["handle_time"][0], float(handled)
         # Nothing is forecast of a planned window, and nothing from what went on inside it.
         return self._forecaster.update(readings, is_open=phase.open and not phase.muted)
 
@@ -309,7 +306,7 @@ class Channel:
     ) -> None:
         point, found = detector.observe(start, value, size, phase, self._parts.detection)
         points.append(point)
-        if found and detector.series in _MEANS and self._is_slack():
+        if found and detector.spec.per_contact and self._is_slack():
             found = ()
         if found:
             signals.extend(found)
@@ -319,8 +316,9 @@ class Channel:
 
     def _is_slack(self) -> bool:
         """Whether so few contacts came of late that their mean tells of each of them only."""
-        opened = self._detectors.get("tickets.opened")
-        return opened is None or opened.recent < _FEW_CONTACTS
+        known = self._parts.registry.measuring("opened_contacts")
+        opened = [self._detectors[name].recent for name in known if name in self._detectors]
+        return max(opened, default=0.0) < _FEW_CONTACTS
 
     def _carried(self, measured: set[str], start: float, phase: Phase) -> list[Signal]:
         """Return what series said that were not measured now: it stands until they are."""
@@ -338,18 +336,12 @@ class Channel:
 
     def _spec(self, series: str) -> SeriesSpec:
         """Return how a series is judged here; ValueError where there can be no such series."""
-        kind = self._kinds.get(series)
+        kind, registry = self._kinds.get(series), self._parts.registry
         if kind is None:
-            if series not in TICKET_SERIES:
-                raise ValueError(f"unknown series {series!r}")
-            spec = TICKET_SERIES[series]
+            spec = registry.ticket(series)
         else:
-            found = self._parts.catalogue.get(series)
-            if kind == "ratio":
-                spec = found if found is not None and found.family == "ratio" else UNKNOWN_RATIO
-            else:
-                spec = found if found is not None and found.family != "ratio" else UNKNOWN_GAUGE
-        if series in _WAITS:
+            spec = registry.metric(series, is_ratio=kind == "ratio")
+        if registry.is_wait(series):
             least = max(spec.least, self._parts.least_wait(self.service, self.name))
             spec = msgspec.structs.replace(spec, least=least)
         return spec
@@ -393,8 +385,9 @@ class Channel:
     def retune(self, parts: Parts, forecaster: Forecaster | None) -> None:
         """Go on with other parts, and with the forecast that `forecaster_under` made of them."""
         self._parts, self._forecaster = parts, forecaster
-        for series in _WAITS & self._detectors.keys():  # what alone depends on settings
-            self._detectors[series].reconfigure(self._spec(series))
+        for series, detector in self._detectors.items():
+            if parts.registry.is_wait(series):  # what alone depends on settings
+                detector.reconfigure(self._spec(series))
 
     def dump(self) -> ChannelState:
         """Return the state."""

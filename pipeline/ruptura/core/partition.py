@@ -16,12 +16,13 @@ from ruptura.core.contracts.record import Tick
 from ruptura.core.contracts.tuning import AlertTuning
 from ruptura.core.decide import incidents as incident
 from ruptura.core.decide import lifecycle as alert
-from ruptura.core.decide.materiality import heed, more
+from ruptura.core.decide.materiality import material, more
 from ruptura.core.decide.risk import combine
 from ruptura.core.detect.forecast import Forecaster
 from ruptura.core.detect.series_detector import Signal
 from ruptura.core.ingest.calendar import Calendar, Phase
 from ruptura.core.ingest.watermark import Watermark
+from ruptura.core.series.registry import Registry
 
 Plan = Mapping[str, Sequence[Action]]
 
@@ -256,13 +257,16 @@ class Partition:
     ) -> Generator[None, None, None]:
         """Turn what the channels say into risks, and the risks into alerts."""
         tuning = self.config.alert
-        said = _heeded(judged)
+        registry = self.config.parts.registry
+        said = _material(judged, registry)
         due: list[tuple[_Judged, alert.Transition]] = []
         risks: list[tuple[_Judged, float, State]] = []
         for one in judged:
             name, state, closed = one.name, one.channel.alert, one.closed
-            siblings = incident.corroborate(name, said) if name in said else ()
-            risk = combine(said.get(name, ()), tuning.prior, points=one.points, siblings=siblings)
+            siblings = incident.corroborate(name, said, registry) if name in said else ()
+            risk = combine(
+                said.get(name, ()), tuning.prior, registry, points=one.points, siblings=siblings
+            )
             ahead = closed.breach_seconds
             transition = alert.advance(
                 state,
@@ -285,7 +289,8 @@ class Partition:
                 yield
         opened = [one.name for one, transition in due if transition.reason == "opened"]
         if opened:
-            incident.join(service.name, opened, {one.name: one.channel.alert for one in judged})
+            alerts = {one.name: one.channel.alert for one in judged}
+            incident.join(service.name, opened, alerts, registry)
         # Only now: an alert that has just opened may have joined an incident.
         for one, probability, shown in risks:
             closed = one.closed
@@ -350,24 +355,25 @@ def _skip_to_data(service: Service) -> None:
         )
 
 
-def _heeded(judged: Sequence[_Judged]) -> dict[str, list[Signal]]:
-    """Return the signals that are to be heeded, by channel; those without any are left out."""
+def _material(judged: Sequence[_Judged], registry: Registry) -> dict[str, list[Signal]]:
+    """Return the signals that are material, by channel; those without any are left out."""
     said = {one.name: one.closed.signals for one in judged if one.closed.signals}
     if not said:
         return said
-    rises = {name: more(signals) for name, signals in said.items()}
+    rises = {name: more(signals, registry) for name, signals in said.items()}
     # The two largest: a channel is no sibling of itself.
     largest, second = sorted((0.0, 0.0, *rises.values()))[:-3:-1]
-    heeded = {}
+    kept = {}
     for one in judged:
         if one.name not in said:
             continue
-        found = heed(
+        found = material(
             said[one.name],
+            registry,
             is_warm=one.closed.warm,
             is_queue_seen=one.channel.is_queue_seen,
             elsewhere=second if rises[one.name] == largest else largest,
         )
         if found:
-            heeded[one.name] = found
-    return heeded
+            kept[one.name] = found
+    return kept

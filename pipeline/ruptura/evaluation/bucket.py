@@ -7,8 +7,8 @@ from typing import Final, Protocol
 
 import msgspec
 
-from ruptura.assembly.catalogue import known_metrics
-from ruptura.core.series.registry import TICKET_SERIES, UNKNOWN_GAUGE, SeriesSpec
+from ruptura.assembly.registry import series_registry
+from ruptura.core.series.registry import UNKNOWN_GAUGE, SeriesSpec
 
 
 class Bucket(msgspec.Struct, frozen=True, gc=False):
@@ -36,12 +36,9 @@ class Baseline(Protocol):
         """Return whether each condition holds; those not known in this bucket are left out."""
 
 
-_KNOWN: Final = {**TICKET_SERIES, **known_metrics()}
-
-
 def spec_of(series: str) -> SeriesSpec:
     """Return how a series is read; of an unknown one both directions are bad."""
-    return _KNOWN.get(series, UNKNOWN_GAUGE)
+    return series_registry().get(series) or UNKNOWN_GAUGE
 
 
 def is_bad(series: str, *, above: bool) -> bool:

@@ -9,6 +9,7 @@ from typing import Final
 from scipy.special import gammaincc
 
 from ruptura.core.detect.forecast import CALM, Forecast, Objective, Objectives, Readings
+from ruptura.core.series.registry import Measure
 from ruptura.forecast.bounds import Judged, States, WindowMean, Worst, steady_states
 from ruptura.forecast.queue import Path, Queue
 from ruptura.forecast.sentences import sentence
@@ -26,8 +27,8 @@ _HARDLY: Final = 1e-6
 _TARGET: Final = 20.0
 """Seconds for a table of steady states in which nobody asks for a target time."""
 
-_LONGEST: Final = ("queue_oldest_seconds", "answer_seconds", "tickets.wait_seconds")
-_WAITING: Final = ("queue_contacts", "tickets.backlog")
+_LONGEST: Final[tuple[Measure, ...]] = ("oldest_wait", "wait")
+_WAITING: Final[tuple[Measure, ...]] = ("waiting_contacts", "backlog")
 _QUEUED: Final = frozenset(("answer", "longest_wait", "abandonment", "backlog"))
 
 
@@ -128,7 +129,7 @@ class ChannelForecaster:
             mean.follow(*part)
         if objective != "answer" or self._waits is None:
             return
-        wait = readings.get("answer_seconds") or readings.get("tickets.wait_seconds")
+        wait = readings.get("wait")
         if wait is None:
             self._waits.skip()
         elif path is not None:
@@ -138,7 +139,7 @@ class ChannelForecaster:
 
     def _late(self, readings: Readings, path: Path | None) -> tuple[float, float] | None:
         """Return how many were answered late, and of how many."""
-        share = readings.get("service_level_ratio")
+        share = readings.get("service_level")
         if share is not None:
             answered, contacts = _contacts(share)
             return contacts - answered, contacts
@@ -238,14 +239,14 @@ def _whole(seconds: float | None) -> float | None:
 def _part(objective: Objective, readings: Readings) -> tuple[float, float] | None:
     """Return what is bounded and what it is a part of."""
     if objective == "latency":
-        latency = readings.get("request_seconds")
+        latency = readings.get("latency")
         return None if latency is None else (latency[0], 1.0)
-    share = readings.get("errors_ratio" if objective == "errors" else "abandonment_ratio")
+    share = readings.get("errors" if objective == "errors" else "abandonment")
     if share is not None:
         return _contacts(share)
     if objective == "errors":
         return None
-    lost, opened = readings.get("tickets.abandoned"), readings.get("tickets.opened")
+    lost, opened = readings.get("abandoned_contacts"), readings.get("opened_contacts")
     if lost is None or opened is None:
         return None
     return min(lost[0], opened[0]), opened[0]
@@ -275,7 +276,7 @@ def _judged_worst(
 
 def _worst(objective: Objective, readings: Readings) -> float | None:
     """Return the wait of who has waited longest, or how many wait."""
-    for name in _LONGEST if objective == "longest_wait" else _WAITING:
-        if name in readings:
-            return readings[name][0]
+    for measure in _LONGEST if objective == "longest_wait" else _WAITING:
+        if measure in readings:
+            return readings[measure][0]
     return None

@@ -17,6 +17,7 @@ import msgspec
 
 from ruptura.core.contracts.tuning import are_finite
 from ruptura.core.detect.forecast import Readings
+from ruptura.core.series.registry import Measure
 from ruptura.forecast.trend import Ahead, Trend
 
 _HANDLED_MEMORY: Final = 200.0
@@ -137,7 +138,7 @@ class Queue:
         before = self.waiting
         cells[_AGENTS_AGE] = min(cells[_AGENTS_AGE] + self._bucket, _MOST)
         cells[_WAITING_AGE] = min(cells[_WAITING_AGE] + self._bucket, _MOST)
-        agents = readings.get("agents_available")
+        agents = readings.get("agents")
         if agents is not None and agents[0] >= 0.0:
             cells[_AGENTS], cells[_AGENTS_AGE] = min(agents[0], _MOST), 0.0
             cells[_USUAL_AGENTS] = self._usual(cells[_USUAL_AGENTS], cells[_AGENTS])
@@ -162,15 +163,11 @@ class Queue:
 
     def _learn_handling(self, readings: Readings, arrived: float | None) -> None:
         cells = self._cells
-        mean = readings.get("handle_seconds")
-        size = arrived
-        if mean is None:
-            mean = readings.get("tickets.handle_seconds")
-            size = mean[1] if mean is not None else None
+        mean = readings.get("handle_time")
         if mean is None or mean[0] < _SHORTEST:
             return
         seconds = min(mean[0], _MOST)
-        size = min(max(size or 1.0, 1.0), _MOST)
+        size = min(max(mean[1] or arrived or 1.0, 1.0), _MOST)
         handled = cells[_HANDLED] + size
         cells[_AHT] += (seconds - cells[_AHT]) * size / handled
         cells[_HANDLED] = min(handled, _HANDLED_MEMORY)
@@ -321,23 +318,24 @@ class Queue:
 
 def _arrivals(readings: Readings) -> float | None:
     """Contacts that came: tickets opened, else what shares are shares of."""
-    opened = readings.get("tickets.opened")
+    opened = readings.get("opened_contacts")
     if opened is not None:
         return opened[0]
-    for share in ("service_level_ratio", "abandonment_ratio"):
+    shares: tuple[Measure, ...] = ("service_level", "abandonment")
+    for share in shares:
         if share in readings and readings[share][1] > 0.0:
             return readings[share][1]
     return None
 
 
 def _waiting(readings: Readings) -> float | None:
-    waiting = readings.get("queue_contacts")
+    waiting = readings.get("waiting_contacts")
     return max(waiting[0], 0.0) if waiting is not None else None
 
 
 def _abandoned(readings: Readings) -> float | None:
-    share = readings.get("abandonment_ratio")
+    share = readings.get("abandonment")
     if share is not None and share[1] > 0.0:
         return share[0]
-    tickets = readings.get("tickets.abandoned")
+    tickets = readings.get("abandoned_contacts")
     return tickets[0] if tickets is not None else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -11,16 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ruptura.assembly.registry import series_registry
 from ruptura.core.contracts.document import Alert, AlertSignal, Cause, Direction, Kind
 from ruptura.core.contracts.effects import SeriesPoint
-from ruptura.core.decide.incidents import (
-    EARLY_SECONDS,
-    LAG_SECONDS,
-    MOST,
-    TOGETHER_SECONDS,
-    corroborate,
-    join,
-)
+from ruptura.core.decide import incidents
+from ruptura.core.decide.incidents import EARLY_SECONDS, LAG_SECONDS, MOST, TOGETHER_SECONDS
 from ruptura.core.decide.lifecycle import (
     INCIDENTS,
     Joined,
@@ -33,6 +29,8 @@ from ruptura.core.detect.series_detector import Signal
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC).timestamp()
 SERVICE = "aurora"
+corroborate = partial(incidents.corroborate, registry=series_registry())
+join = partial(incidents.join, registry=series_registry())
 
 LOSS: tuple[str, Direction] = ("tickets.opened", "below")
 SURGE: tuple[str, Direction] = ("tickets.opened", "above")

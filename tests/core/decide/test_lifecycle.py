@@ -322,6 +322,7 @@ def test_the_exception_of_an_open_alert_changes_only_with_a_document_and_never_t
         found = msgspec.structs.replace(
             found,
             signals=[msgspec.structs.replace(s, series=series) for s in found.signals],
+            exception=kind or None,
             # Sure enough in the last minute for a document of its own.
             probability=0.99 if minute >= 5 else 0.7,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -10,12 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ruptura.assembly.registry import series_registry
 from ruptura.core.contracts.document import Cause, Kind
 from ruptura.core.contracts.effects import SeriesPoint
-from ruptura.core.decide.risk import combine, evidence
+from ruptura.core.decide import risk as decided
+from ruptura.core.decide.risk import evidence
 from ruptura.core.detect.series_detector import Signal
 
 PRIOR = 1e-4
+combine = partial(decided.combine, registry=series_registry())
 
 
 def signal(

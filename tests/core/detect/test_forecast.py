@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from ruptura.assembly.registry import series_registry
 from ruptura.core.contracts.effects import Effects
 from ruptura.core.contracts.record import Input
 from ruptura.core.decide.risk import combine
@@ -52,13 +53,13 @@ def reports() -> list[Input]:
     documents = []
     for minute in range(int(END / MINUTE)):
         at = MONDAY + MINUTE * minute + 30.0
-        for name, (value, size) in desk.minute().items():
-            if name == "tickets.handle_seconds":
-                documents.append((at, metric(at, "handle_seconds", value=value)))
-            elif size:
-                document = metric(at, name, numerator=value, denominator=size)
-                documents.append((at, document))
-            elif not name.startswith("tickets."):
+        for measure, (value, size) in desk.minute().items():
+            name = series_registry().measuring(measure)[0]
+            if name.startswith("tickets."):
+                continue
+            if size and measure != "handle_time":
+                documents.append((at, metric(at, name, numerator=value, denominator=size)))
+            else:
                 documents.append((at, metric(at, name, value=value)))
     return [
         *records(documents, topic=METRICS),
@@ -107,7 +108,7 @@ class TestWarning:
     def test_its_causes_add_up_and_name_the_terms_of_the_load(self, warned: Effects) -> None:
         opened = warned.alerts[0]
         assert [cause.code for cause in opened.causes] == ["prior", "forecast:forecast.answer"]
-        assert combine([], opened.risk).causes[0].contribution == pytest.approx(
+        assert combine([], opened.risk, series_registry()).causes[0].contribution == pytest.approx(
             sum(cause.contribution for cause in opened.causes)
         )
         for term in ("arrivals", "AHT", "agents", "queue"):
@@ -179,7 +180,7 @@ def test_the_most_probable_breach_is_foremost_and_of_those_the_soonest() -> None
 @pytest.mark.parametrize(("probability", "risk"), [(0.3, 0.3), (0.5, 0.5), (0.9, 0.9), (1.0, 0.9)])
 def test_alone_it_is_the_risk_up_to_where_it_must_be_seen(probability: float, risk: float) -> None:
     signal = forecast(probability, 60.0).signal("s", "c", 0.0)
-    assert combine([signal], 1e-4).probability == pytest.approx(risk)
+    assert combine([signal], 1e-4, series_registry()).probability == pytest.approx(risk)
     assert signal.is_sound()
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ruptura.assembly.registry import series_registry
 from ruptura.core.contracts.event import ChannelMetricEvent, TicketEvent
 from ruptura.core.ingest.buckets import (
     Backlog,
@@ -19,8 +20,9 @@ from ruptura.core.ingest.buckets import (
     add_ticket,
     identity,
     new_ticket_bucket,
-    ticket_values,
+    ticket_totals,
 )
+from ruptura.core.series.extraction import extract
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -34,7 +36,8 @@ def values(*events: TicketEvent, backlog: Backlog | None = None) -> dict[str, An
     for at, one in enumerate(events):
         add_ticket(bucket, one, float(at))
     held.settle(bucket, 1000)
-    return {series: (value, size) for series, value, size in ticket_values(bucket, held)}
+    found = extract(series_registry().tickets, ticket_totals(bucket, held))
+    return {series: (value, size) for series, value, size in found}
 
 
 def test_each_type_goes_to_its_series() -> None:

@@ -17,6 +17,7 @@ from ruptura.core.decide.lifecycle import Joined, Lifecycle, alert_id, incident_
 from ruptura.core.decide.risk import evidence
 from ruptura.core.detect.forecast import FORECASTS
 from ruptura.core.detect.series_detector import Signal
+from ruptura.core.series.registry import Registry, Role
 
 Part = Literal["loss", "surge", "bot", "platform"]
 """What a signal plays in an incident: contacts that do not come, contacts that come in excess, a
@@ -46,38 +47,8 @@ MOST: Final[Mapping[Part, float]] = {"loss": 4.6, "surge": 3.0}
 since channels that move against each other have no harmless cause, and of 20 for a surge. Less
 than half of what a prior of 1 in 10,000 asks for: siblings alone open nothing."""
 
-_PARTS: Final[dict[tuple[str, Direction], Part]] = {
-    ("tickets.opened", "below"): "loss",
-    ("requests", "below"): "loss",
-    **{
-        (series, "above"): "surge"
-        for series in (
-            "tickets.opened",
-            "tickets.customers",
-            "tickets.backlog",
-            "tickets.abandoned",
-            "tickets.wait_seconds",
-            "tickets.exceptions_product",
-            "tickets.exceptions_service",
-            "tickets.exceptions_policy",
-            "requests",
-            "queue_contacts",
-            "queue_oldest_seconds",
-            "answer_seconds",
-            "abandonment_ratio",
-            "occupancy_ratio",
-        )
-    },
-    ("tickets.bot_handoff_ratio", "above"): "bot",
-    ("bot_fallback_ratio", "above"): "bot",
-    ("bot_containment_ratio", "below"): "bot",
-    ("errors_ratio", "above"): "platform",
-    ("request_seconds", "above"): "platform",
-    ("saturation_ratio", "above"): "platform",
-    ("messages_delivered_ratio", "below"): "platform",
-    ("heartbeats", "below"): "platform",
-}
-"""Series that are not here, unknown metrics among them, join nothing."""
+_PARTS: Final[Mapping[Role, Part]] = {"queue": "surge", "bot": "bot", "platform": "platform"}
+"""What a series of a role that fails plays; the others play nothing."""
 
 _WHY: Final[dict[Part, str]] = {
     "loss": "customers who do not get through on {cause} turn to {effect}",
@@ -100,7 +71,9 @@ class _Trace(NamedTuple):
     latest: float
 
 
-def corroborate(channel: str, said: Mapping[str, Sequence[Signal]]) -> Sequence[Cause]:
+def corroborate(
+    channel: str, said: Mapping[str, Sequence[Signal]], registry: Registry
+) -> Sequence[Cause]:
     """Return the term that siblings add to the risk of a channel; none if they add nothing.
 
     Only the sibling that says most counts: siblings are not independent of each other. What counts
@@ -109,8 +82,13 @@ def corroborate(channel: str, said: Mapping[str, Sequence[Signal]]) -> Sequence[
     Args:
         channel: Whose risk it is.
         said: Signals of the bucket by channel.
+        registry: What their series speak for.
     """
-    here = [trace for signal in said[channel] if (trace := _trace(channel, signal)) is not None]
+    here = [
+        trace
+        for signal in said[channel]
+        if (trace := _trace(channel, signal, registry)) is not None
+    ]
     if not here:
         return ()
     most: tuple[float, str, str, str] | None = None
@@ -118,7 +96,7 @@ def corroborate(channel: str, said: Mapping[str, Sequence[Signal]]) -> Sequence[
         if sibling == channel:
             continue
         for signal in said[sibling]:
-            other = _trace(sibling, signal)
+            other = _trace(sibling, signal, registry)
             if other is None:
                 continue
             strength = SHARE * signal.weight * evidence(signal.probability)
@@ -134,7 +112,9 @@ def corroborate(channel: str, said: Mapping[str, Sequence[Signal]]) -> Sequence[
     return (Cause(f"sibling:{most[1]}:{most[2]}", most[0], most[3]),)
 
 
-def join(service: str, opened: Iterable[str], alerts: Mapping[str, Lifecycle]) -> None:
+def join(
+    service: str, opened: Iterable[str], alerts: Mapping[str, Lifecycle], registry: Registry
+) -> None:
     """Let alerts that have just opened join an open incident of their service.
 
     Of alerts that open in the same bucket, and of which none joins an older one, the primary is
@@ -144,14 +124,17 @@ def join(service: str, opened: Iterable[str], alerts: Mapping[str, Lifecycle]) -
         service: Whose channels they are.
         opened: Channels whose alert opened in this bucket; their lifecycle is changed in place.
         alerts: Lifecycles by channel, of all channels.
+        registry: What the series that they blame speak for.
     """
-    waiting = sorted(opened, key=lambda name: (alerts[name].onset, _is_effect(alerts[name]), name))
+    waiting = sorted(
+        opened, key=lambda name: (alerts[name].onset, _is_effect(alerts[name], registry), name)
+    )
     held = {name: state for name, state in alerts.items() if state.status in _OPEN}
     for name in waiting:
         held.pop(name, None)
     for name in waiting:
         state = alerts[name]
-        link = _link(name, state, held)
+        link = _link(name, state, held, registry)
         if link is not None:
             other, why = link
             found = held[other]
@@ -166,12 +149,14 @@ def join(service: str, opened: Iterable[str], alerts: Mapping[str, Lifecycle]) -
         held[name] = state
 
 
-def _link(name: str, state: Lifecycle, held: Mapping[str, Lifecycle]) -> tuple[str, str] | None:
+def _link(
+    name: str, state: Lifecycle, held: Mapping[str, Lifecycle], registry: Registry
+) -> tuple[str, str] | None:
     """The open alert that explains most: by cause and effect, then the nearest, then by name."""
-    own = _traces(name, state)
+    own = _traces(name, state, registry)
     best: tuple[bool, float, str, str] | None = None
     for other, found in held.items():
-        for there in _traces(other, found):
+        for there in _traces(other, found, registry):
             for here in own:
                 why = _leads(here, there) or _leads(there, here)
                 together = why is None
@@ -199,30 +184,44 @@ def _moves_together(one: _Trace, other: _Trace) -> str | None:
     return f"{one.series} of {one.channel} and {other.series} of {other.channel} moved together"
 
 
-def _trace(channel: str, signal: Signal) -> _Trace | None:
-    part = _PARTS.get((signal.series, signal.direction))
+def _trace(channel: str, signal: Signal, registry: Registry) -> _Trace | None:
+    part = _part(signal.series, signal.direction, registry)
     if part is None:
         return None
     return _Trace(channel, part, signal.series, signal.direction, signal.since, signal.since)
 
 
-def _traces(channel: str, state: Lifecycle) -> list[_Trace]:
+def _traces(channel: str, state: Lifecycle, registry: Registry) -> list[_Trace]:
     return [
         _Trace(channel, part, signal.series, signal.direction, since, max(since, state.onset))
         for signal in state.signals
-        if (part := _part(signal)) is not None
+        if (part := _blamed_part(signal, registry)) is not None
         for since in (signal.since.timestamp(),)
     ]
 
 
-def _part(signal: AlertSignal) -> Part | None:
+def _blamed_part(signal: AlertSignal, registry: Registry) -> Part | None:
     if signal.series.startswith(FORECASTS):
         return "surge"  # a queue that is going to be too long is an effect, as one that is
-    return _PARTS.get((signal.series, signal.direction))
+    return _part(signal.series, signal.direction, registry)
 
 
-def _is_effect(state: Lifecycle) -> bool:
-    return not any(_part(signal) in _WHY for signal in state.signals)
+def _part(series: str, direction: Direction, registry: Registry) -> Part | None:
+    """What a series plays that deviates so; unknown metrics, among others, play nothing."""
+    spec = registry.get(series)
+    concern = None if spec is None else spec.concern(direction)
+    if spec is None or concern is None:
+        return None
+    if concern == "surge":
+        return "surge"
+    # Where nothing at all would be no silence, fewer are no loss: contacts that are resolved, say.
+    if spec.role == "contacts" and spec.silence and direction == "below":
+        return "loss"
+    return _PARTS.get(spec.role)
+
+
+def _is_effect(state: Lifecycle, registry: Registry) -> bool:
+    return not any(_blamed_part(signal, registry) in _WHY for signal in state.signals)
 
 
 def _told(trace: _Trace) -> str:

@@ -39,12 +39,6 @@ RELAPSE_SECONDS: Final = 3600.0
 _MOST_DOUBLINGS: Final = 3
 """How often relapses double the health in a row that ends an alert: to 2 h with the defaults."""
 
-_EXCEPTIONS: Final[dict[str, ExceptionKind]] = {
-    "tickets.exceptions_product": "product",
-    "tickets.exceptions_service": "service",
-    "tickets.exceptions_policy": "policy",
-}
-
 
 class Joined(msgspec.Struct, frozen=True, array_like=True):
     """That an alert is part of an incident which another one began.
@@ -160,25 +154,25 @@ def advance(  # noqa: C901, PLR0911  # each return is a transition with its reas
             state,
             "critical" if state.urgent >= tuning.open_buckets else "warning",
             "opened",
-            p,
+            risk,
             end,
             breach_at,
         )
     # Damped as flapping routes are (RFC 2439): the more often it comes back, the longer the proof.
     if state.healthy >= tuning.resolve_buckets << min(state.relapses, _MOST_DOUBLINGS):
-        return _tell(state, "resolved", "recovered", p, end)
+        return _tell(state, "resolved", "recovered", risk, end)
     if p < tuning.warning_risk:
         return None
     kind = _turned(state.kind, risk)
     _explain(state, risk)
     if state.status == "warning" and state.urgent >= tuning.open_buckets:
         state.kind = kind
-        return _tell(state, "critical", "escalated", p, end, breach_at)
+        return _tell(state, "critical", "escalated", risk, end, breach_at)
     if end - state.told_at >= tuning.update_seconds and (
         kind != state.kind or abs(p - state.told_risk) >= _RISK_STEP
     ):
         state.kind = kind
-        return _tell(state, state.status, "updated", p, end, breach_at)
+        return _tell(state, state.status, "updated", risk, end, breach_at)
     return None
 
 
@@ -188,13 +182,13 @@ def _turned(kind: Kind, risk: Risk) -> Kind:
     It stays what it was while that is still to be seen, so that the plan on the desk stays the
     right one; but a broken supply explains too much demand, and what has come true a forecast.
     """
-    loudest = risk.kind
-    if loudest is None or loudest == kind:
+    dominant = risk.kind
+    if dominant is None or dominant == kind:
         return kind
     if all(signal.kind != kind for signal in risk.signals):
-        return loudest
-    if kind == "forecast" or (kind == "surge" and loudest in ("failure", "silence")):
-        return loudest
+        return dominant
+    if kind == "forecast" or (kind == "surge" and dominant in ("failure", "silence")):
+        return dominant
     return kind
 
 
@@ -202,7 +196,7 @@ def expire(state: Lifecycle, end: float) -> Transition | None:
     """End the alert of a channel that is taken to be gone."""
     if state.status is None:
         return None
-    return _tell(state, "resolved", "expired", state.told_risk, end)
+    return _tell(state, "resolved", "expired", None, end)
 
 
 def _explain(state: Lifecycle, risk: Risk) -> None:
@@ -226,15 +220,17 @@ def _tell(
     state: Lifecycle,
     status: Status,
     reason: TransitionReason,
-    p: float,
+    risk: Risk | None,
     end: float,
     breach_at: float | None = None,
 ) -> Transition:
     state.status = status
     if status != "resolved":
         state.severity = status
-        state.exception = _exception(state) or state.exception
-    state.told_at, state.told_risk = end, p
+        state.exception = (risk.exception if risk is not None else None) or state.exception
+    state.told_at = end
+    if risk is not None:
+        state.told_risk = risk.probability
     state.breach_at = breach_at
     return Transition(status, reason)
 
@@ -315,10 +311,6 @@ def standing(state: Lifecycle, service: str, channel: str) -> OpenAlert | None:
 
 def _causes(state: Lifecycle) -> list[Cause]:
     return state.causes if state.joined is None else [*state.causes, state.joined.cause]
-
-
-def _exception(state: Lifecycle) -> ExceptionKind | None:
-    return next((_EXCEPTIONS[s.series] for s in state.signals if s.series in _EXCEPTIONS), None)
 
 
 def _role(state: Lifecycle) -> str:

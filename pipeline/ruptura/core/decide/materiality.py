@@ -1,9 +1,9 @@
-"""Which signals of a channel are worth heeding: large ones, and slight ones that come together.
+"""Which signals of a channel are material: large ones, and slight ones that come together.
 
 A deviation that is sure may be too slight to matter: a queue that is a little longer, somewhat
 more customers. Seen together they are what a rupture looks like before it hurts. So each signal
 has a share of the least deviation that would matter by itself, and once the shares of different
-things add up to one, all are heeded. A forecast's share is its probability; but what is forecast
+roles add up to one, all are material. A forecast's share is its probability; but what is forecast
 where nothing deviates is a plan that is too tight, day after day, and not a rupture.
 """
 
@@ -13,22 +13,9 @@ from collections.abc import Sequence
 from typing import Final, Literal
 
 from ruptura.core.detect.series_detector import Signal
+from ruptura.core.series.registry import Registry, Role
 
-_Thing = Literal["contacts", "queue", "exceptions", "supply", "silence", "forecast"]
-
-CONTACTS: Final = frozenset(
-    {
-        "tickets.opened",
-        "tickets.customers",
-        "tickets.resolved",
-        "tickets.handed_over",
-        "tickets.reopened",
-        "requests",
-        "purchases",
-    }
-)
-"""Series that rise and fall with the number of contacts: in one direction they tell it once,
-whatever each of them would be blamed for by itself."""
+_Role = Role | Literal["silence", "forecast"]
 
 _LASTING_SECONDS: Final = 600.0
 """A queue that has formed just now may go as it came; after so long it counts in full."""
@@ -42,49 +29,37 @@ _SIBLINGS: Final = 0.5
 _FLOOD: Final = 2.0
 """Times the least rise that matters: so many contacts are told of though all are served."""
 
-QUEUE: Final = frozenset(
-    {
-        "tickets.wait_seconds",
-        "queue_contacts",
-        "queue_oldest_seconds",
-        "answer_seconds",
-        "service_level_ratio",
-        "abandonment_ratio",
-    }
-)
-"""Series that tell how contacts wait."""
-
 _AHEAD: Final = frozenset({"forecast", "queue"})
 
-_EXCEPTIONS: Final = "tickets.exceptions_"
 
-
-def heed(
+def material(
     signals: Sequence[Signal],
+    registry: Registry,
     *,
     is_warm: bool = True,
     is_queue_seen: bool,
     elsewhere: float = 0.0,
 ) -> list[Signal]:
-    """Return the signals that are to be heeded: silences, and the others all or none.
+    """Return the signals that are material: silences, and the others all or none.
 
     Args:
         signals: Of one channel and bucket.
+        registry: What their series speak for.
         is_warm: Whether any series can be judged; until then a forecast has to stand alone.
         is_queue_seen: Whether anything tells how contacts wait; then more of them are no rupture
             as long as they are served.
         elsewhere: The largest `more` of the other channels of the service.
     """
-    shares: dict[_Thing, float] = {}
-    contacts = more(signals)
+    shares: dict[_Role, float] = {}
+    contacts = more(signals, registry)
     for signal in signals:
-        thing = _thing(signal)
+        role = _role(signal, registry)
         share = signal.share
-        if _is_more(signal):
+        if _is_more(signal, registry):
             continue
-        if thing == "queue":
+        if role == "queue":
             share = min(share, (signal.point.start - signal.since) / _LASTING_SECONDS)
-        shares[thing] = max(shares.get(thing, 0.0), share)
+        shares[role] = max(shares.get(role, 0.0), share)
     if contacts:
         if elsewhere:
             contacts += _SIBLINGS * elsewhere
@@ -100,21 +75,21 @@ def heed(
     return [signal for signal in signals if signal.kind == "silence"]
 
 
-def more(signals: Sequence[Signal]) -> float:
+def more(signals: Sequence[Signal], registry: Registry) -> float:
     """Return the largest share of a rise in contacts; 0 without one."""
-    return max((signal.share for signal in signals if _is_more(signal)), default=0.0)
+    rises = (signal for signal in signals if _is_more(signal, registry))
+    return max((signal.share for signal in rises), default=0.0)
 
 
-def _is_more(signal: Signal) -> bool:
-    return signal.direction == "above" and signal.series in CONTACTS
+def _is_more(signal: Signal, registry: Registry) -> bool:
+    return signal.direction == "above" and registry.role(signal.series) == "contacts"
 
 
-def _thing(signal: Signal) -> _Thing:
-    """What a signal tells of: what tells of the same thing does not add up."""
+def _role(signal: Signal, registry: Registry) -> _Role:
+    """What a signal speaks for here: what speaks for the same does not add up."""
     if signal.kind in ("forecast", "silence"):
         return "forecast" if signal.kind == "forecast" else "silence"
-    if signal.series in CONTACTS:
-        return "contacts"
-    if signal.series.startswith(_EXCEPTIONS):
-        return "exceptions"
-    return "queue" if signal.kind == "surge" or signal.series in QUEUE else "supply"
+    role = registry.role(signal.series)
+    if role in ("contacts", "exceptions"):
+        return role
+    return "queue" if signal.kind == "surge" or role == "queue" else "supply"

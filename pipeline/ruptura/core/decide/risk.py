@@ -12,8 +12,9 @@ import msgspec
 
 from ruptura.core.contracts.document import Cause, Direction, Kind
 from ruptura.core.contracts.effects import SeriesPoint
-from ruptura.core.decide.materiality import CONTACTS
+from ruptura.core.contracts.event import ExceptionKind
 from ruptura.core.detect.series_detector import Signal
+from ruptura.core.series.registry import Registry
 
 _MOST_EVIDENCE: Final = 40.0
 """Log-odds beyond which one family's evidence adds nothing that could change a decision."""
@@ -35,14 +36,16 @@ class Risk(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         probability: In [0, 1].
         causes: The terms, in natural log-odds; their sum is the logit of the probability.
-        kind: The family that speaks loudest; None without signals.
+        kind: The family that is dominant; None without signals.
         signals: All signals, strongest first.
+        exception: Kind of the exceptions that the strongest of their signals tells of, if any does.
     """
 
     probability: float
     causes: Sequence[Cause]
     kind: Kind | None
     signals: Sequence[Signal]
+    exception: ExceptionKind | None = None
 
 
 def evidence(probability: float) -> float:
@@ -59,6 +62,7 @@ def evidence(probability: float) -> float:
 def combine(
     signals: Sequence[Signal],
     prior: float,
+    registry: Registry,
     *,
     points: Sequence[SeriesPoint] = (),
     siblings: Sequence[Cause] = (),
@@ -72,6 +76,7 @@ def combine(
     Args:
         signals: Of one channel and bucket.
         prior: Probability of a rupture without any evidence, in (0, 1).
+        registry: What the series speak for and measure.
         points: Of the same bucket, for what is only evidence together with a signal.
         siblings: Terms that the other channels of the service add; nothing without a signal here.
     """
@@ -82,7 +87,7 @@ def combine(
         key=lambda signal: (-_strength(signal), signal.series, signal.kind, signal.direction),
     )
     causes = list(_calm(prior).causes)
-    loudest: tuple[float, Kind] | None = None
+    dominant: tuple[float, Kind] | None = None
     kinds: set[Kind] = set()
     told: set[str | Direction] = set()
     ahead: tuple[float, Signal] | None = None
@@ -91,19 +96,20 @@ def combine(
             if ahead is None or signal.log_odds > ahead[0]:
                 ahead = signal.log_odds, signal
             continue
-        volume = signal.direction if signal.series in CONTACTS else signal.series
+        is_volume = registry.role(signal.series) == "contacts"
+        volume = signal.direction if is_volume else signal.series
         if signal.kind in kinds or signal.series in told or volume in told:
             continue
         kinds.add(signal.kind)
         told |= {signal.series, volume}
         term = _strength(signal)
         causes.append(Cause(f"{signal.kind}:{signal.series}", term, _sentence(signal)))
-        damping = _repetition(signal, ranked, points)
+        damping = _repetition(signal, ranked, points, registry)
         if damping is not None:
             causes.append(damping)
             term += damping.contribution
-        if loudest is None or term > loudest[0]:
-            loudest = term, signal.kind
+        if dominant is None or term > dominant[0]:
+            dominant = term, signal.kind
     causes.extend(siblings)
     total = sum(cause.contribution for cause in causes)
     if ahead is not None and ahead[0] > total:
@@ -111,10 +117,11 @@ def combine(
         term, signal = ahead[0] - total, ahead[1]
         total = ahead[0]
         causes.append(Cause(f"{signal.kind}:{signal.series}", term, _sentence(signal)))
-        if loudest is None or term > loudest[0]:
-            loudest = term, signal.kind
-    kind = loudest[1] if loudest is not None else None
-    return Risk(1.0 / (1.0 + math.exp(min(-total, 700.0))), causes, kind, ranked)
+        if dominant is None or term > dominant[0]:
+            dominant = term, signal.kind
+    kind = dominant[1] if dominant is not None else None
+    probability = 1.0 / (1.0 + math.exp(min(-total, 700.0)))
+    return Risk(probability, causes, kind, ranked, _exception(ranked, registry))
 
 
 def _strength(signal: Signal) -> float:
@@ -122,12 +129,13 @@ def _strength(signal: Signal) -> float:
 
 
 def _repetition(
-    signal: Signal, ranked: Sequence[Signal], points: Sequence[SeriesPoint]
+    signal: Signal, ranked: Sequence[Signal], points: Sequence[SeriesPoint], registry: Registry
 ) -> Cause | None:
     """The term that damps a surge of contacts which is not one of distinct customers."""
-    if (signal.series, signal.direction) != ("tickets.opened", "above"):
+    if signal.direction != "above" or registry.measure(signal.series) != "opened_contacts":
         return None
-    customers = next((point for point in points if point.series == "tickets.customers"), None)
+    distinct = registry.measuring("distinct_customers")
+    customers = next((point for point in points if point.series in distinct), None)
     expected = signal.point.expected
     if customers is None or customers.expected is None or customers.score is None or not expected:
         return None
@@ -135,10 +143,11 @@ def _repetition(
         return None
     # Whatever else speaks for a surge loses nothing by contacts that repeat.
     others = [s for s in ranked if s.kind == "surge" and s.series != signal.series]
-    distinct = max((_strength(s) for s in others if s.series == "tickets.customers"), default=0.0)
+    of_customers = max((_strength(s) for s in others if s.series in distinct), default=0.0)
     full = _strength(signal)
     left = max(
-        distinct + _REPEATED * (full - distinct), max((_strength(s) for s in others), default=0.0)
+        of_customers + _REPEATED * (full - of_customers),
+        max((_strength(s) for s in others), default=0.0),
     )
     if full - left < _LEAST_DAMPING:
         return None
@@ -148,6 +157,11 @@ def _repetition(
         f"{signal.point.observed or 0:.3g} contacts."
     )
     return Cause("few_customers", left - full, text)
+
+
+def _exception(signals: Sequence[Signal], registry: Registry) -> ExceptionKind | None:
+    known = (registry.get(signal.series) for signal in signals)
+    return next((spec.exception for spec in known if spec and spec.exception), None)
 
 
 @lru_cache(maxsize=16)

@@ -11,6 +11,7 @@ import msgspec
 from ruptura.core.contracts.effects import SeriesPoint
 from ruptura.core.detect import tails
 from ruptura.core.detect.series_detector import Signal
+from ruptura.core.series.registry import Measure
 
 Objective = Literal["answer", "longest_wait", "abandonment", "backlog", "errors", "latency"]
 
@@ -23,10 +24,10 @@ SURE: Final = 0.9
 CALM: Final = 0.25
 """A breach less probable than so is not worth a word, and is health where one was forecast."""
 
-Readings = Mapping[str, tuple[float, float]]
-"""What a closed bucket measured, by series: value (events, numerator, or level) and size (the
-denominator of a ratio, or how many contacts a mean is of; 0 where that is not known or means
-nothing). What was not measured is absent."""
+Readings = Mapping[Measure, tuple[float, float]]
+"""What a closed bucket measured, by what it is a measure of: value (events, numerator, or level)
+and size (the denominator of a ratio, or how many contacts a mean is of; 0 where that is not known
+or means nothing). What was not measured is absent."""
 
 
 class Objectives(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,9 +1,9 @@
-"""Events gather in open buckets; a closed bucket yields one value per series."""
+"""Events gather in open buckets; a closed bucket adds up to totals."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import islice
+from operator import add
 from typing import Annotated, Final, get_args
 
 import msgspec
@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from ruptura.core.contracts.event import MAX_MAGNITUDE, Measurement, TicketEvent, TicketType
 from ruptura.core.contracts.tuning import Amount, Finite, Moment, Tally
+from ruptura.core.series.extraction import TicketTotals
 
 _TYPES: Final[tuple[TicketType, ...]] = get_args(TicketType)
 _TYPE_INDEX: Final = {name: index for index, name in enumerate(_TYPES)}
@@ -22,13 +23,6 @@ _ENTERS: Final = frozenset((_OPENED, _REOPENED))
 _LEAVES: Final = frozenset((_RESOLVED, _CLOSED, _ABANDONED))
 _IS_MOVE: Final = tuple(index in _ENTERS | _LEAVES for index in range(len(_TYPES)))
 _WAIT, _HANDLE, _RESOLUTION, _RATING = range(4)
-_MEANS: Final = (
-    "tickets.wait_seconds",
-    "tickets.handle_seconds",
-    "tickets.resolution_seconds",
-    "tickets.rating",
-)
-
 
 _digest = xxhash.xxh3_64_intdigest
 
@@ -249,27 +243,30 @@ def _turn(move: tuple[float, int, int, float]) -> tuple[float, int]:
     return move[0], move[2]
 
 
-def ticket_values(bucket: TicketBucket, backlog: Backlog) -> Iterator[tuple[str, float, float]]:
-    """Yield series, value and size of a closed bucket; means without samples are left out."""
-    counts = bucket.counts
-    yield "tickets.opened", counts[_OPENED], 1.0
-    yield "tickets.resolved", counts[_RESOLVED], 1.0
-    yield "tickets.handed_over", counts[_TRANSFERRED] + counts[_ESCALATED], 1.0
-    yield "tickets.reopened", counts[_REOPENED], 1.0
-    yield "tickets.abandoned", counts[_ABANDONED], 1.0
+def ticket_totals(bucket: TicketBucket, backlog: Backlog) -> TicketTotals:
+    """Return what a closed bucket adds up to, once the backlog has settled it."""
+    waited, handled, resolved, rated = map(add, bucket.sums, bucket.rests)
+    waits, handlings, resolutions, ratings = bucket.samples
     exceptions = bucket.exceptions
-    yield "tickets.exceptions_product", len(exceptions.get("product", ())), 1.0
-    yield "tickets.exceptions_service", len(exceptions.get("service", ())), 1.0
-    yield "tickets.exceptions_policy", len(exceptions.get("policy", ())), 1.0
-    yield "tickets.customers", len(bucket.customers), 1.0
-    if backlog.flows:
-        yield "tickets.backlog", len(backlog.entered), 1.0
-    for index, series in enumerate(_MEANS):
-        if bucket.samples[index]:
-            yield series, (bucket.sums[index] + bucket.rests[index]) / bucket.samples[index], 1.0
-    contacts = bucket.handoffs + bucket.ended
-    if contacts:
-        yield "tickets.bot_handoff_ratio", bucket.handoffs, contacts
+    counts = dict(zip(_TYPES, bucket.counts, strict=True))
+    return TicketTotals(
+        **counts,
+        customers=len(bucket.customers),
+        product_exceptions=len(exceptions.get("product", ())),
+        service_exceptions=len(exceptions.get("service", ())),
+        policy_exceptions=len(exceptions.get("policy", ())),
+        seconds_waited=waited,
+        waits=waits,
+        seconds_handled=handled,
+        handled=handlings,
+        seconds_to_resolve=resolved,
+        resolutions=resolutions,
+        points_rated=rated,
+        ratings=ratings,
+        bot_handoffs=bucket.handoffs,
+        bot_ended=bucket.ended,
+        open_tickets=len(backlog.entered) if backlog.flows else None,
+    )
 
 
 def metric_value(total: MetricSum, kind: str) -> tuple[float, float] | None:

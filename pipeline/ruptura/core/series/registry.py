@@ -1,18 +1,58 @@
-"""What is measured: the series derived from tickets, and how to read a metric by its name."""
+"""What is known of series by their names, as `registry.toml` says it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
+from ruptura.core.contracts.event import ExceptionKind
+from ruptura.core.series.extraction import Extraction, TicketSeries, ticket_series
+
 Family = Literal["count", "ratio", "gauge"]
 Concern = Literal["surge", "failure"]
+Role = Literal["contacts", "queue", "supply", "bot", "platform", "exceptions", "people", "voice"]
+Measure = Literal[
+    "abandoned_contacts",
+    "abandonment",
+    "agents",
+    "backlog",
+    "bot_containment",
+    "bot_fallback",
+    "bot_handoff",
+    "delivery",
+    "distinct_customers",
+    "errors",
+    "exceptions",
+    "handle_time",
+    "handovers",
+    "latency",
+    "occupancy",
+    "oldest_wait",
+    "opened_contacts",
+    "orders",
+    "platform_requests",
+    "rating",
+    "reopened_contacts",
+    "resolution_time",
+    "resolved_contacts",
+    "saturation",
+    "service_level",
+    "signs_of_life",
+    "wait",
+    "waiting_contacts",
+]
+
+TICKETS: Final = "tickets."
+"""What the names of series of tickets begin with; no metric's name has a dot."""
+
+_WAITS: Final[frozenset[Measure | None]] = frozenset(("wait", "oldest_wait"))
 
 
 class SeriesSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a series is judged. The catalogue of metrics is a table of these."""
+    """How a series is judged, and what it takes part in. The registry is a table of these."""
 
     family: Annotated[
         Family,
@@ -23,6 +63,16 @@ class SeriesSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     ]
     above: Annotated[Concern | None, Meta(description="What too high a value means.")] = None
     below: Annotated[Concern | None, Meta(description="What too low a value means.")] = None
+    role: Annotated[Role, Meta(description="What it speaks for.")] = "supply"
+    measures: Annotated[
+        Measure | None, Meta(description="What it measures, where code asks for that.")
+    ] = None
+    exception: Annotated[
+        ExceptionKind | None, Meta(description="The kind of exception that it counts.")
+    ] = None
+    tickets: Annotated[
+        Extraction | None, Meta(description="How it is made of tickets; None: it is a metric.")
+    ] = None
     scale: Annotated[
         Literal["linear", "log"], Meta(description="Scale in which a gauge is symmetric.")
     ] = "linear"
@@ -44,111 +94,30 @@ class SeriesSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         float,
         Meta(ge=0, description="Least deviation that matters, relative, if over the settings'."),
     ] = 0.0
+    per_contact: Annotated[
+        bool,
+        Meta(description="Whether it is a mean over contacts, which over few says nothing."),
+    ] = False
+    shows_queue: Annotated[
+        bool, Meta(description="Of a queue: whether it tells that contacts do not wait, too.")
+    ] = True
     unit: str = "1"
     definition: str = ""
     source: Annotated[str, Meta(description="Where the definition comes from.")] = ""
 
+    def concern(self, direction: Literal["above", "below"]) -> Concern | None:
+        """Return what too high, or too low, a value means; None: nothing."""
+        return self.above if direction == "above" else self.below
 
-DEMAND: Final = 1.0
-"""Demand that is higher, and harms nothing that is measured, is no rupture before it is so much
-higher, or so much lower; what it does to waits and queues speaks for itself, and earlier."""
 
-TICKET_SERIES: dict[str, SeriesSpec] = {
-    "tickets.opened": SeriesSpec(
-        family="count",
-        above="surge",
-        below="failure",
-        silence=True,
-        least_relative=DEMAND,
-        definition="Tickets opened.",
-    ),
-    "tickets.resolved": SeriesSpec(
-        family="count", below="failure", definition="Tickets resolved.", weight=0.5
-    ),
-    "tickets.backlog": SeriesSpec(
-        family="gauge",
-        scale="log",
-        above="surge",
-        definition="Tickets opened or reopened and not yet resolved, closed or abandoned.",
-        least=5.0,
-        weight=0.4,
-    ),
-    "tickets.handed_over": SeriesSpec(
-        family="count",
-        above="failure",
-        least_relative=DEMAND,
-        definition="Tickets transferred or escalated.",
-        weight=0.3,
-    ),
-    "tickets.reopened": SeriesSpec(family="count", above="failure", definition="Tickets reopened."),
-    "tickets.abandoned": SeriesSpec(
-        family="count", above="surge", definition="Contacts abandoned by the customer."
-    ),
-    "tickets.exceptions_product": SeriesSpec(
-        family="count",
-        above="surge",
-        least=3.0,
-        definition="Distinct tickets with a product exception.",
-    ),
-    "tickets.exceptions_service": SeriesSpec(
-        family="count",
-        above="surge",
-        least=3.0,
-        definition="Distinct tickets with a service exception.",
-    ),
-    "tickets.exceptions_policy": SeriesSpec(
-        family="count",
-        above="surge",
-        least=3.0,
-        definition="Distinct tickets with a policy exception.",
-    ),
-    "tickets.customers": SeriesSpec(
-        family="count",
-        above="surge",
-        least_relative=DEMAND,
-        definition="Distinct customers who opened a ticket.",
-    ),
-    "tickets.wait_seconds": SeriesSpec(
-        family="gauge",
-        scale="log",
-        above="surge",
-        unit="seconds",
-        least=60.0,
-        definition="Mean wait (ASA).",
-    ),
-    "tickets.handle_seconds": SeriesSpec(
-        family="gauge",
-        scale="log",
-        above="failure",
-        unit="seconds",
-        least=10.0,
-        definition="Mean handle time (AHT).",
-        weight=0.5,
-    ),
-    "tickets.resolution_seconds": SeriesSpec(
-        family="gauge",
-        scale="log",
-        above="failure",
-        unit="seconds",
-        least=60.0,
-        definition="Mean time to resolution: as sent, else from opened to resolved.",
-        weight=0.5,
-    ),
-    "tickets.rating": SeriesSpec(
-        family="gauge",
-        below="failure",
-        least=0.25,
-        definition="Mean CSAT rating, 1 to 5.",
-        weight=0.5,
-    ),
-    "tickets.bot_handoff_ratio": SeriesSpec(
-        family="ratio",
-        above="failure",
-        definition="Contacts that a bot transferred or escalated, over those and the ones it "
-        "resolved, closed or lost.",
-    ),
-}
-"""Series from ticket events. A metric's name has no dot, so the two cannot collide."""
+class _Entry(SeriesSpec, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the file has to say of each series, where a type alone could do without."""
+
+    role: Role
+    unit: str
+    definition: Annotated[str, Meta(min_length=1)]
+    source: Annotated[str, Meta(min_length=1)]
+
 
 UNKNOWN_RATIO = SeriesSpec(
     family="ratio", above="failure", below="failure", weight=0.75, definition="Unknown ratio."
@@ -156,3 +125,121 @@ UNKNOWN_RATIO = SeriesSpec(
 UNKNOWN_GAUGE = SeriesSpec(
     family="gauge", above="failure", below="failure", weight=0.75, definition="Unknown level."
 )
+
+
+class Registry:
+    """The series that are known by name.
+
+    Args:
+        specs: By name, in the order in which series of tickets are closed.
+
+    Attributes:
+        specs: By name.
+        tickets: The series of tickets, ready to be extracted.
+
+    Raises:
+        ValueError: a series of tickets does not say how it is made, or a metric does.
+    """
+
+    __slots__ = ("_by_measure", "specs", "tickets")
+
+    def __init__(self, specs: Mapping[str, SeriesSpec]) -> None:
+        self.specs = dict(specs)
+        tickets: list[TicketSeries] = []
+        for name, spec in specs.items():
+            if name.startswith(TICKETS) is not (spec.tickets is not None):
+                raise ValueError(f"{name}: `tickets` is for names that begin with {TICKETS!r}")
+            if spec.tickets is not None:
+                is_ratio = spec.family == "ratio"
+                tickets.append(ticket_series(name, spec.tickets, is_ratio=is_ratio))
+        self.tickets: Sequence[TicketSeries] = tuple(tickets)
+        by_measure: dict[Measure, list[str]] = {}
+        for name in sorted(specs, key=lambda name: specs[name].tickets is not None):
+            measure = specs[name].measures
+            if measure is not None:
+                by_measure.setdefault(measure, []).append(name)
+        self._by_measure: Mapping[Measure, Sequence[str]] = {
+            measure: tuple(names) for measure, names in by_measure.items()
+        }
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the names."""
+        return iter(self.specs)
+
+    def get(self, series: str) -> SeriesSpec | None:
+        """Return what is known of a series; None where nothing is."""
+        return self.specs.get(series)
+
+    def metric(self, name: str, *, is_ratio: bool) -> SeriesSpec:
+        """Return how a metric is judged.
+
+        Args:
+            name: Of the metric.
+            is_ratio: Whether it is sent as both counts; where it is known as something else, it
+                is judged as if unknown.
+        """
+        found = self.specs.get(name)
+        if found is None or found.tickets is not None or (found.family == "ratio") is not is_ratio:
+            return UNKNOWN_RATIO if is_ratio else UNKNOWN_GAUGE
+        return found
+
+    def ticket(self, name: str) -> SeriesSpec:
+        """Return how a series of tickets is judged.
+
+        Raises:
+            ValueError: there is none of this name.
+        """
+        found = self.specs.get(name)
+        if found is None or found.tickets is None:
+            raise ValueError(f"unknown series {name!r}")
+        return found
+
+    def role(self, series: str) -> Role:
+        """Return what a series speaks for; an unknown one for supply."""
+        found = self.specs.get(series)
+        return "supply" if found is None else found.role
+
+    def measure(self, series: str) -> Measure | None:
+        """Return what a series measures; None where that is not known."""
+        found = self.specs.get(series)
+        return None if found is None else found.measures
+
+    def is_wait(self, series: str) -> bool:
+        """Tell whether a series is how long contacts wait, which an objective is about."""
+        return self.measure(series) in _WAITS
+
+    def shows_queue(self, series: str) -> bool:
+        """Tell whether a series tells how contacts wait, also that they do not."""
+        found = self.specs.get(series)
+        return found is not None and found.role == "queue" and found.shows_queue
+
+    def measuring(self, measure: Measure) -> Sequence[str]:
+        """Return the series that measure this: metrics, which go before what tickets tell."""
+        return self._by_measure.get(measure, ())
+
+    def measured(self, values: Mapping[str, tuple[float, float]]) -> dict[Measure, str]:
+        """Return the series that tells each measure, of those that have a value."""
+        return {
+            measure: name
+            for measure, names in self._by_measure.items()
+            for name in reversed(names)
+            if name in values
+        }
+
+
+def parse(text: bytes) -> Registry:
+    """Read the registry.
+
+    Args:
+        text: TOML, a table of `SeriesSpec` by name.
+
+    Raises:
+        ValueError: an entry is refused; the message names it.
+    """
+    specs: dict[str, SeriesSpec] = {}
+    for name, entry in msgspec.toml.decode(text, type=dict[str, dict[str, object]]).items():
+        try:
+            specs[name] = msgspec.convert(entry, _Entry)
+        except msgspec.ValidationError as error:
+            raise ValueError(f"{name}: {error}") from None
+    return Registry(specs)

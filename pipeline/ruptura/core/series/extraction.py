@@ -1,0 +1,130 @@
+"""How the series of tickets are made of what a closed bucket adds up to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from operator import attrgetter
+
+import msgspec
+
+Total = int | float | None
+
+
+class TicketTotals(msgspec.Struct, frozen=True, gc=False):
+    """What the ticket events of a closed bucket of one channel add up to.
+
+    Attributes:
+        opened, updated, transferred, escalated, reopened, resolved, closed, abandoned, rated:
+            Events of each type.
+        customers: Distinct customers who opened a ticket.
+        product_exceptions, service_exceptions, policy_exceptions: Distinct tickets with one.
+        seconds_waited, waits: Sum of the waits, and how many were told.
+        seconds_handled, handled: Sum of the handle times, and how many were told.
+        seconds_to_resolve, resolutions: Sum of the times to resolution, and how many are known.
+        points_rated, ratings: Sum of the ratings, and how many there were.
+        bot_handoffs, bot_ended: Contacts that a bot handed over, and that it ended itself.
+        open_tickets: Open at the end of the bucket; None where no ticket was ever seen to leave.
+    """
+
+    opened: int
+    updated: int
+    transferred: int
+    escalated: int
+    reopened: int
+    resolved: int
+    closed: int
+    abandoned: int
+    rated: int
+    customers: int
+    product_exceptions: int
+    service_exceptions: int
+    policy_exceptions: int
+    seconds_waited: float
+    waits: int
+    seconds_handled: float
+    handled: int
+    seconds_to_resolve: float
+    resolutions: int
+    points_rated: float
+    ratings: int
+    bot_handoffs: int
+    bot_ended: int
+    open_tickets: int | None
+
+
+class Extraction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a series is made of tickets.
+
+    Attributes:
+        sum: Fields of `TicketTotals` whose sum is the value.
+        over: Fields whose sum the value is divided by, or is a ratio over; empty: neither.
+    """
+
+    sum: tuple[str, ...]
+    over: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse with ValueError what no bucket adds up to."""
+        if not self.sum:
+            raise ValueError("`sum` names no total")
+        for name in (*self.sum, *self.over):
+            if name not in TicketTotals.__struct_fields__:
+                known = ", ".join(TicketTotals.__struct_fields__)
+                raise ValueError(f"no total is called {name!r}; there are {known}")
+
+
+class TicketSeries(msgspec.Struct, frozen=True):
+    """One series of tickets, ready to be extracted.
+
+    Attributes:
+        name: Of the series.
+        value: Its value (a ratio's numerator); None where nothing can be told.
+        over: What it is divided by; None: nothing.
+        is_ratio: Whether both sides are kept.
+    """
+
+    name: str
+    value: Callable[[TicketTotals], Total]
+    over: Callable[[TicketTotals], Total] | None
+    is_ratio: bool
+
+
+def ticket_series(name: str, extraction: Extraction, *, is_ratio: bool) -> TicketSeries:
+    """Return a series ready to be extracted."""
+    over = _adder(extraction.over) if extraction.over else None
+    return TicketSeries(name, _adder(extraction.sum), over, is_ratio)
+
+
+def extract(
+    series: Sequence[TicketSeries], totals: TicketTotals
+) -> Iterator[tuple[str, float, float]]:
+    """Yield series, value and size of a closed bucket; what it does not tell is left out.
+
+    Args:
+        series: Those to extract.
+        totals: Of the bucket.
+    """
+    for one in series:
+        value = one.value(totals)
+        if value is None:
+            continue
+        if one.over is None:
+            yield one.name, value, 1.0
+            continue
+        whole = one.over(totals)
+        if whole:
+            yield (one.name, value, whole) if one.is_ratio else (one.name, value / whole, 1.0)
+
+
+def _adder(names: Sequence[str]) -> Callable[[TicketTotals], Total]:
+    get: Callable[[TicketTotals], Total]
+    if len(names) == 1:
+        get = attrgetter(names[0])
+        return get
+    parts: Callable[[TicketTotals], tuple[Total, ...]] = attrgetter(*names)
+
+    def add(totals: TicketTotals) -> Total:
+        found = parts(totals)
+        return None if None in found else sum(found)  # type: ignore[arg-type]  # none is None
+
+    return add
