@@ -11,10 +11,10 @@ from statistics import median
 
 import msgspec
 
-from ruptura.core.contracts.effects import Effects
 from ruptura.core.contracts.event import TicketEvent
 from ruptura.core.contracts.record import Record
 from ruptura.files.recording import Envelope, to_line
+from ruptura.outputs.memory import AlertList
 from ruptura.settings import Settings
 from ruptura.tools.replay import replay
 from tests.bench.broker import Ground
@@ -93,14 +93,10 @@ def timed(how: str, path: Path) -> Pace:
 
 
 def _replayed(path: Path) -> tuple[int, int]:
-    found = 0
+    told = AlertList()
     settings = msgspec.convert({"detection": {"warm_up_seconds": 1_800}}, Settings)
-
-    def note(effects: Effects) -> None:
-        nonlocal found
-        found += len(effects.alerts)
-
-    return replay([path], settings, apply=note).records, found
+    records = replay([path], settings, sink=told).records
+    return records, len(told.alerts)
 
 
 def _decoded(path: Path) -> tuple[int, int]:

@@ -18,13 +18,22 @@ from prometheus_client import CollectorRegistry
 from ruptura.core.contracts.document import AlertSignal, Cause, Kind, Status
 from ruptura.core.contracts.effects import ChannelPoint, Effects, OpenAlert, SeriesPoint, State
 from ruptura.core.contracts.event import ExceptionKind
-from ruptura.outputs.prometheus import Metrics
+from ruptura.outputs.prometheus.metrics import Metrics
 from ruptura.settings import Settings
 from ruptura.worker.faust_metrics import FaustCollector
 from ruptura.worker.health import Pulse
 
 PACKAGE = Path(import_module("ruptura").__path__[0])
-COLLECTED = {"prometheus", "open_alerts", "health", "faust_metrics", "reload"}
+COLLECTED = {
+    "metrics",
+    "counters",
+    "timings",
+    "channels",
+    "open_alerts",
+    "health",
+    "faust_metrics",
+    "reload",
+}
 """The modules that make metrics, as filled below; a test holds this against the sources."""
 
 

@@ -106,7 +106,7 @@ def errors(minute: int, ratio: float | None) -> Effects:
 def test_a_baseline_pages_when_the_bucket_can_be_known() -> None:
     field = Field(Settings(), STATIC, {})
     for minute in range(30):
-        field.watch(errors(minute, 0.2 if minute >= 10 else 0.0))
+        field.apply(errors(minute, 0.2 if minute >= 10 else 0.0))
     [page] = field.pages["static thresholds"]
     assert (page.service, page.channel, page.why) == ("aurora", "app", "errors_ratio")
     assert page.at == MONDAY + 15 * MINUTE + Settings().window.lateness_seconds
@@ -115,18 +115,18 @@ def test_a_baseline_pages_when_the_bucket_can_be_known() -> None:
 def test_channels_do_not_add_up_to_one_incident() -> None:
     field = Field(Settings(), STATIC, {})
     for minute in range(4):
-        field.watch(errors(minute, 0.2))
+        field.apply(errors(minute, 0.2))
     other = errors(4, 0.2)
     other.points = [SeriesPoint("aurora", "web", "errors_ratio", MONDAY + 4 * MINUTE, 0.2)]
     other.channels = [ChannelPoint("aurora", "web", MONDAY + 5 * MINUTE, 0.0, "normal")]
-    field.watch(other)
+    field.apply(other)
     assert field.pages["static thresholds"] == []
 
 
 def test_what_was_not_measured_is_not_shown_as_a_value() -> None:
     field = Field(Settings(), STATIC, {})
     for minute in range(30):
-        field.watch(errors(minute, None))
+        field.apply(errors(minute, None))
     assert field.pages["static thresholds"] == []
 
 
@@ -134,7 +134,7 @@ def test_while_the_service_is_closed_baselines_are_mute() -> None:
     closed = ServiceSettings(opening_hours=["mon 01:00-23:00"])
     field = Field(Settings(services={"aurora": closed}), STATIC, {})
     for minute in range(120):
-        field.watch(errors(minute, 0.2))
+        field.apply(errors(minute, 0.2))
     [page] = field.pages["static thresholds"]
     assert page.at == MONDAY + 65 * MINUTE + Settings().window.lateness_seconds
 
@@ -142,5 +142,5 @@ def test_while_the_service_is_closed_baselines_are_mute() -> None:
 def test_every_baseline_can_watch_a_channel() -> None:
     field = Field(Settings(), contenders(), {})
     for minute in range(60):
-        field.watch(errors(minute, 0.01))
+        field.apply(errors(minute, 0.01))
     assert set(field.pages) == set(contenders())

@@ -8,15 +8,16 @@ expected alerts anew, and read the difference before committing it:
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import msgspec
 
-from ruptura.core.contracts.document import Alert
 from ruptura.core.contracts.record import Record
 from ruptura.files.recording import open_for_writing, to_line
+from ruptura.outputs.files import AlertLines
 from ruptura.settings import Settings
 from ruptura.tools.replay import replay
 from tests.simulation.contact_centre import (
@@ -65,9 +66,9 @@ def storm() -> list[Record]:
 
 def alerts_of(path: Path) -> bytes:
     """The alert lines that a replay prints."""
-    alerts: list[Alert] = []
-    replay([path], SETTINGS, apply=lambda effects: alerts.extend(effects.alerts))
-    return b"".join(msgspec.json.encode(alert) + b"\n" for alert in alerts)
+    lines = io.BytesIO()
+    replay([path], SETTINGS, sink=AlertLines(lines))
+    return lines.getvalue()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -23,9 +24,9 @@ import msgspec
 from kafka import KafkaConsumer, TopicPartition
 from kafka.partitioner.default import murmur2
 
-from ruptura.core.contracts.effects import Effects
 from ruptura.core.contracts.record import Record
 from ruptura.files.recording import to_line
+from ruptura.outputs.files import AlertLines
 from ruptura.settings import Settings
 from ruptura.tools.replay import replay
 from tests.simulation.contact_centre import (
@@ -163,14 +164,10 @@ class Outcome(msgspec.Struct):
 
 def replayed(paths: Sequence[Path], settings: Settings, until: float = END - 2 * MINUTE) -> Outcome:
     """Replay recordings in this process."""
-    documents: list[bytes] = []
-
-    def note(effects: Effects) -> None:
-        documents.extend(msgspec.json.encode(alert) for alert in effects.alerts)
-
-    replay(paths, settings, apply=note)
+    lines = io.BytesIO()
+    replay(paths, settings, sink=AlertLines(lines))
     outcome = Outcome({}, until)
-    outcome.alerts = outcome.comparable(documents)
+    outcome.alerts = outcome.comparable(lines.getvalue().splitlines())
     return outcome
 
 

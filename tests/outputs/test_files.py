@@ -13,8 +13,9 @@ from rich.console import Console
 from ruptura.core.contracts.document import Alert
 from ruptura.core.contracts.effects import Effects, SeriesPoint
 from ruptura.core.decide.lifecycle import Lifecycle, Transition, document
-from ruptura.outputs.files import Report, summary_lines
+from ruptura.outputs.report import Report
 from ruptura.outputs.summary import Summary
+from ruptura.outputs.texts.summary import summary_lines
 
 
 def _alert() -> Alert:

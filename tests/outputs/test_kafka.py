@@ -1,4 +1,4 @@
-"""Documents: sent at once, safe once settled, and none too large to be sent at all."""
+"""Documents: sent at once, safe once flushed, and none too large to be sent at all."""
 
 from __future__ import annotations
 
@@ -10,31 +10,35 @@ from typing import Any
 
 import pytest
 from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError
-from faust.exceptions import ProducerSendError
 
 from ruptura.core.contracts.document import Alert, Message
+from ruptura.core.contracts.effects import Effects
 from ruptura.core.contracts.event import Reason, Rejection
 from ruptura.core.contracts.record import Record
-from ruptura.outputs import kafka as outbox
-from ruptura.outputs.kafka import Outbox
+from ruptura.outputs.kafka import KafkaSink
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Topic:
-    """A Faust topic whose broker answers as it is told."""
+    """A topic whose broker answers as it is told."""
 
-    def __init__(self, refuse: Callable[[bytes], Exception | None] = lambda _value: None) -> None:
+    def __init__(
+        self,
+        refuse: Callable[[bytes], Exception | None] = lambda _value: None,
+        *,
+        is_told_at_once: bool = True,
+    ) -> None:
+        self._is_told_at_once = is_told_at_once
         self.sent: list[tuple[bytes | None, bytes]] = []
         self.acknowledged = 0
         self.gate = asyncio.Event()
         self.gate.set()
         self._refuse = refuse
 
-    async def send(self, key: bytes | None, value: bytes, force: bool) -> Awaitable[object]:
-        assert force, "otherwise Faust attaches it to an event, and sends it much later"
+    async def send(self, key: bytes | None, value: bytes) -> Awaitable[object]:
         refusal = self._refuse(value)
-        if isinstance(refusal, ProducerSendError | MessageSizeTooLargeError):
+        if isinstance(refusal, MessageSizeTooLargeError) and self._is_told_at_once:
             raise refusal
         self.sent.append((key, value))
 
@@ -47,9 +51,9 @@ class Topic:
         return asyncio.ensure_future(landed())
 
 
-def alert() -> Alert:
+def alert(sequence: int = 3) -> Alert:
     return Alert(
-        alert_id="a", incident_id="i", sequence=3, status="warning", reason="opened",
+        alert_id="a", incident_id="i", sequence=sequence, status="warning", reason="opened",
         service="loja", channel="voz", kind="surge", risk=0.7, started_at=NOW, updated_at=NOW,
         signals=[], causes=[], actions=[],
         message=Message("", ""), labels={},
@@ -67,137 +71,112 @@ def run(scenario: Callable[[], Awaitable[Any]]) -> Any:
     return asyncio.run(scene())
 
 
-def test_an_alert_is_keyed_by_its_service_and_safe_once_settled() -> None:
+def letters_of(*rejections: Rejection) -> Effects:
+    return Effects(rejections=list(rejections))
+
+
+def test_an_alert_is_keyed_by_its_service_and_safe_once_flushed() -> None:
     async def scenario() -> None:
         alerts = Topic()
         alerts.gate.clear()
-        subject = Outbox(alerts, Topic(), lambda _count: None)
-        await subject.alert(alert())
-        assert len(subject) == 1
+        subject = KafkaSink(alerts, Topic(), lambda _count: None)
+        subject.apply(Effects(alerts=[alert()]))
+        assert subject.pending == 1
+        await asyncio.sleep(0)
         [(key, value)] = alerts.sent
         assert key == b"loja"
         assert json.loads(value)["alert_id"] == "a"
-        settling = asyncio.ensure_future(subject.settle())
+        flushing = asyncio.ensure_future(subject.flush())
         await asyncio.sleep(0)
-        assert not settling.done()
+        assert not flushing.done()
         alerts.gate.set()
-        await settling
-        assert (alerts.acknowledged, len(subject)) == (1, 0)
+        await flushing
+        assert (alerts.acknowledged, subject.pending) == (1, 0)
+
+    run(scenario)
+
+
+def test_alerts_are_sent_in_their_order_however_long_the_producer_takes_over_each() -> None:
+    class Slow(Topic):
+        async def send(self, key: bytes | None, value: bytes) -> Awaitable[object]:
+            for _ in range(9 - 3 * json.loads(value)["sequence"]):
+                await asyncio.sleep(0)
+            return await super().send(key, value)
+
+    async def scenario() -> None:
+        alerts = Slow()
+        subject = KafkaSink(alerts, Topic(), lambda _count: None)
+        subject.apply(Effects(alerts=[alert(0), alert(1)]))
+        subject.apply(Effects(alerts=[alert(2)]))
+        await subject.flush()
+        assert [json.loads(value)["sequence"] for _, value in alerts.sent] == [0, 1, 2]
 
     run(scenario)
 
 
 def test_a_dead_letter_counts_once_the_broker_has_it() -> None:
     async def scenario() -> None:
-        letters, buried = Topic(), list[int]()
+        letters, counted = Topic(), list[int]()
         letters.gate.clear()
-        subject = Outbox(Topic(), letters, buried.append)
-        await subject.bury(rejection())
+        subject = KafkaSink(Topic(), letters, counted.append)
+        subject.apply(letters_of(rejection()))
         await asyncio.sleep(0.0)
-        assert buried == []
+        assert counted == []
         letters.gate.set()
-        await subject.settle()
-        assert buried == [1]
+        await subject.flush()
+        assert counted == [1]
         assert letters.sent[0][0] == b"loja"
 
     run(scenario)
 
 
-@pytest.mark.parametrize("is_wrapped", [True, False])
+@pytest.mark.parametrize("is_told_at_once", [True, False])
 def test_a_dead_letter_that_is_too_large_is_cut_instead_of_ending_the_worker(
-    is_wrapped: bool,
+    is_told_at_once: bool,
 ) -> None:
-    def too_large(value: bytes) -> Any:
-        if len(value) < 1_000_000:
-            return None
-        error = MessageSizeTooLargeError("too large")
-        if not is_wrapped:
-            return error
-        wrapped = ProducerSendError("of Faust")
-        wrapped.__cause__ = error
-        return wrapped
+    def too_large(value: bytes) -> Exception | None:
+        return None if len(value) < 1_000_000 else MessageSizeTooLargeError("too large")
 
     async def scenario() -> None:
-        letters, buried = Topic(too_large), list[int]()
-        subject = Outbox(Topic(), letters, buried.append)
-        await subject.bury(rejection(b"x" * 1_000_000, b"k" * 1_000))
-        await subject.settle()
-        [(key, value)] = letters.sent
+        letters, counted = Topic(too_large, is_told_at_once=is_told_at_once), list[int]()
+        subject = KafkaSink(Topic(), letters, counted.append)
+        subject.apply(letters_of(rejection(b"x" * 1_000_000, b"k" * 1_000)))
+        await subject.flush()
+        key, value = letters.sent[-1]
         assert key is None, "which may be what is too large"
         assert json.loads(value)["offset"] == 7
-        assert buried == [1]
+        assert counted == [1]
 
     run(scenario)
 
 
-def test_a_broker_that_takes_nothing_is_an_error_of_settle() -> None:
+def test_a_broker_that_takes_nothing_is_an_error_of_every_flush() -> None:
     async def scenario() -> None:
-        buried = list[int]()
+        counted = list[int]()
         letters = Topic(lambda _value: KafkaConnectionError("gone"))
-        subject = Outbox(Topic(), letters, buried.append)
-        await subject.bury(rejection())
-        with pytest.raises(KafkaConnectionError):
-            await subject.settle()
-        assert buried == []
+        subject = KafkaSink(Topic(), letters, counted.append)
+        subject.apply(letters_of(rejection()))
+        for _ in range(2):
+            with pytest.raises(KafkaConnectionError):
+                await subject.flush()
+        assert counted == []
+        assert subject.pending == 1, "it is not safe, and nothing may be committed"
 
     run(scenario)
 
 
-def test_another_failure_of_the_producer_is_not_mistaken_for_size() -> None:
+def test_each_of_two_flushes_waits_for_all_that_was_applied_before_it() -> None:
     async def scenario() -> None:
-        subject = Outbox(Topic(), Topic(lambda _value: ProducerSendError("else")), lambda _n: None)
-        await subject.bury(rejection())
-        with pytest.raises(ProducerSendError, match="else"):
-            await subject.settle()
-
-    run(scenario)
-
-
-def test_the_engine_waits_while_too_many_letters_are_under_way(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(outbox, "_MOST_UNDER_WAY", 3)
-
-    async def scenario() -> None:
-        letters = Topic()
+        letters, counted = Topic(), list[int]()
         letters.gate.clear()
-        subject = Outbox(Topic(), letters, lambda _count: None)
-        for _ in range(3):
-            await subject.bury(rejection())
-        fourth = asyncio.ensure_future(subject.bury(rejection()))
+        subject = KafkaSink(Topic(), letters, counted.append)
+        subject.apply(letters_of(rejection()))
+        flushes = [asyncio.ensure_future(subject.flush()) for _ in range(2)]
         for _ in range(5):
             await asyncio.sleep(0)
-        assert not fourth.done()
-        assert len(letters.sent) == 3
+        assert not any(each.done() for each in flushes), "the broker has not got it yet"
         letters.gate.set()
-        await fourth
-        await subject.settle()
-        assert letters.acknowledged == 4
-
-    run(scenario)
-
-
-def test_what_bury_waits_for_is_waited_for_by_settle_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbox, "_MOST_UNDER_WAY", 1)
-
-    async def scenario() -> None:
-        letters, buried = Topic(), list[int]()
-        letters.gate.clear()
-        subject = Outbox(Topic(), letters, buried.append)
-        await subject.bury(rejection())
-        second = asyncio.ensure_future(subject.bury(rejection()))
-        for _ in range(5):
-            await asyncio.sleep(0)
-        settling = asyncio.ensure_future(subject.settle())
-        for _ in range(5):
-            await asyncio.sleep(0)
-        assert not settling.done(), "the broker has not got the first one yet"
-        assert not second.done()
-        letters.gate.set()
-        await settling
-        await second
-        assert len(subject) == 1, "the second one is still to be settled"
-        await subject.settle()
-        assert buried == [1, 1]
+        await asyncio.gather(*flushes)
+        assert counted == [1]
 
     run(scenario)

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ruptura.core.contracts.document import AlertSignal, Cause
 from ruptura.core.contracts.effects import ChannelPoint, Effects, OpenAlert
-from ruptura.outputs.prometheus import Metrics
+from ruptura.outputs.prometheus.metrics import Metrics
 
 SIGNAL = AlertSignal(
     series="tickets.exceptions_product",

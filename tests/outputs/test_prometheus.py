@@ -20,7 +20,8 @@ from ruptura.core.contracts.document import Alert, Message
 from ruptura.core.contracts.effects import ChannelPoint, Effects, OpenAlert, SeriesPoint, State
 from ruptura.core.contracts.event import Reason, Rejection
 from ruptura.core.contracts.record import Record
-from ruptura.outputs.prometheus import MAX_TOPICS, Metrics
+from ruptura.outputs.prometheus.counters import MAX_TOPICS
+from ruptura.outputs.prometheus.metrics import Metrics
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 RECORD = Record("t", 0, 0, 0.0, None, b"")

@@ -14,6 +14,8 @@ import pytest
 
 from ruptura.core.contracts.document import Alert
 from ruptura.core.contracts.effects import Effects, SeriesPoint
+from ruptura.outputs.memory import AlertList
+from ruptura.outputs.sink import ImmediateSink, Sinks
 from ruptura.outputs.summary import Summary
 from ruptura.settings import ServiceSettings, Settings
 from ruptura.tools.importing.convert import import_csv
@@ -43,6 +45,17 @@ class Replayed(msgspec.Struct):
         ]
 
 
+class KeptPoints(ImmediateSink):
+    """The closed buckets that are asked for."""
+
+    def __init__(self, keep: Callable[[SeriesPoint], bool]) -> None:
+        self._keep = keep
+        self.points: list[SeriesPoint] = []
+
+    def apply(self, effects: Effects) -> None:
+        self.points += filter(self._keep, effects.points)
+
+
 Replayer = Callable[..., Replayed]
 
 
@@ -63,16 +76,10 @@ def replay_data(root: Path, data_dir: Path, tmp_path_factory: pytest.TempPathFac
         )
         if since is not None or until is not None:
             _cut(recording, since, until)
-        alerts: list[Alert] = []
-        points: list[SeriesPoint] = []
-
-        def apply(effects: Effects) -> None:
-            alerts.extend(effects.alerts)
-            points.extend(point for point in effects.points if keep(point))
-
+        told, kept = AlertList(), KeptPoints(keep)
         settings = Settings(services={"default": service})
-        summary = replay([recording], settings, apply=apply)
-        return Replayed(recording, ZoneInfo(service.time_zone), summary, alerts, points)
+        summary = replay([recording], settings, sink=Sinks(told, kept))
+        return Replayed(recording, ZoneInfo(service.time_zone), summary, told.alerts, kept.points)
 
     return run
 

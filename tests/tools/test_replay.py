@@ -8,10 +8,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from ruptura.core.contracts.document import Alert
-from ruptura.core.contracts.effects import Effects
 from ruptura.core.contracts.record import Record
 from ruptura.files.recording import RecordingError, to_line
+from ruptura.outputs.memory import AlertList
+from ruptura.outputs.sink import Sinks
 from ruptura.settings import Settings
 from ruptura.tools.replay import Summary, replay, survey
 from tests.golden.storm import SETTINGS, storm
@@ -24,12 +24,8 @@ def write(path: Path, held: list[Record]) -> Path:
 
 
 def play(*paths: Path, settings: Settings = SETTINGS) -> tuple[Summary, dict[str, list[bytes]]]:
-    alerts: list[Alert] = []
-
-    def apply(effects: Effects) -> None:
-        alerts.extend(effects.alerts)
-
-    return replay(paths, settings, apply=apply), alert_bytes(alerts)
+    told = AlertList()
+    return replay(paths, settings, sink=told), alert_bytes(told.alerts)
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +95,7 @@ def test_a_line_that_is_no_record_is_named(tmp_path: Path) -> None:
 
 def test_progress_ends_at_the_number_of_records(whole: Path, recorded: list[Record]) -> None:
     seen: list[int] = []
-    replay([whole], SETTINGS, apply=lambda _: None, progress=lambda n, _: seen.append(n))
+    replay([whole], SETTINGS, sink=Sinks(), progress=lambda n, _: seen.append(n))
     assert seen == sorted(seen)
     assert seen[-1] == len(recorded)
 

@@ -19,7 +19,7 @@ from faust.types import TP
 from ruptura.assembly.build import input_topics
 from ruptura.core.contracts.record import Record
 from ruptura.core.engine import Config
-from ruptura.outputs.prometheus import CONTENT_TYPE
+from ruptura.outputs.prometheus.metrics import CONTENT_TYPE
 from ruptura.settings import KafkaSettings, Settings
 from ruptura.tools.demo.embedded import embedded_broker
 from ruptura.worker import app as worker

@@ -106,8 +106,8 @@ def test_people_get_lines_without_escapes_where_no_terminal_is(
     assert "\x1b" not in text
 
 
-def test_a_name_is_spoken_of_once_a_minute_with_what_came_in_between() -> None:
-    ration = logs.Ration(seconds=60.0)
+def test_a_name_is_sampled_of_once_a_minute_with_what_came_in_between() -> None:
+    ration = logs.LogSampler(seconds=60.0)
     assert ration.add("loja", 3, 100.0) == ("loja", 3)
     assert ration.add("loja", 4, 110.0) is None
     assert ration.add("rival", 1, 110.0) == ("rival", 1)
@@ -117,7 +117,7 @@ def test_a_name_is_spoken_of_once_a_minute_with_what_came_in_between() -> None:
 
 
 def test_names_beyond_the_cap_share_one() -> None:
-    ration = logs.Ration(names=2)
+    ration = logs.LogSampler(names=2)
     for name in ("a", "b"):
         ration.add(name, 1, 0.0)
     assert ration.add("c", 2, 0.0) == ("other", 2)

@@ -66,8 +66,9 @@ def replay(
     from rich.console import Console
 
     from ruptura.files.recording import RecordingError
-    from ruptura.outputs.console import measuring
-    from ruptura.outputs.files import Report, summary_lines
+    from ruptura.outputs.progress import measuring
+    from ruptura.outputs.report import Report
+    from ruptura.outputs.texts.summary import summary_lines
     from ruptura.tools.replay import replay as run
     from ruptura.tools.replay import survey
 
@@ -75,26 +76,25 @@ def replay(
     settings = read_settings(config)
     documents = sys.stdout.buffer if as_json or not sys.stdout.isatty() else None
     people = Console() if documents is None else None
-    report = Report(
+    started = time.monotonic()
+    found = survey(recordings)
+    if not found.records:
+        raise RecordingError(f"{', '.join(map(str, recordings))}: no records")
+    with Report(
         console=people,
         documents=documents,
         alerts=alerts,
         series=series,
         metrics_port=metrics_port,
         max_channels=settings.worker.max_label_sets,
-    )
-    started = time.monotonic()
-    found = survey(recordings)
-    if not found.records:
-        raise RecordingError(f"{', '.join(map(str, recordings))}: no records")
-    with report:
+    ) as report:
         if report.metrics_url is not None:
             click.echo(f"metrics: {report.metrics_url}", err=True)
         with measuring("replaying", found.records, people) as progress:
             summary = run(
                 recordings,
                 settings,
-                apply=report.apply,
+                sink=report,
                 surveyed=found,
                 progress=progress,
                 state_in=state_in,
@@ -201,7 +201,7 @@ def publish(
     keep_timestamps: bool,
 ) -> None:
     """Publish RECORDINGS to Kafka with their spacing, merged by time."""
-    from ruptura.outputs.console import counting
+    from ruptura.outputs.progress import counting
     from ruptura.tools import publish as shell
 
     try:
@@ -250,7 +250,7 @@ def record(
     overwrite: bool,
 ) -> None:
     """Record topics to a file until a count, a time, their end or Ctrl-C."""
-    from ruptura.outputs.console import counting
+    from ruptura.outputs.progress import counting
     from ruptura.tools import record as shell
 
     wanted = [part for name in names for part in name.split(",") if part]

@@ -17,7 +17,6 @@ import msgspec
 
 from ruptura.assembly.build import build_engine, sources
 from ruptura.assembly.calendars import calendar_for
-from ruptura.core.contracts.document import Alert
 from ruptura.core.contracts.effects import Effects
 from ruptura.core.contracts.record import Input, Record, Tick
 from ruptura.evaluation.bucket import Baseline, Bucket
@@ -25,6 +24,8 @@ from ruptura.evaluation.contenders import RUPTURA, Make
 from ruptura.evaluation.matching import Verdict, judge
 from ruptura.evaluation.pages import Page, openings
 from ruptura.evaluation.paging import Pager
+from ruptura.outputs.memory import AlertList
+from ruptura.outputs.sink import ImmediateSink, Sinks
 from ruptura.settings import Settings, SettingsError, load
 from ruptura.simulator import Scenario, load_scenario, simulate
 
@@ -79,12 +80,11 @@ def run_trial(path: Path, seed: int, makers: Mapping[str, Make]) -> Trial:
     simulation = simulate(scenario, seed)
     field = Field(settings, makers, objectives_of(scenario))
     engine = build_engine(settings)
-    alerts: list[Alert] = []
+    told = AlertList()
+    sinks = Sinks(told, field)
     for batch in batches(simulation.records, settings):
-        effects = engine.step(batch)
-        alerts.extend(effects.alerts)
-        field.watch(effects)
-    pages = {RUPTURA: openings(alerts, settings.window.lateness_seconds), **field.pages}
+        sinks.apply(engine.step(batch))
+    pages = {RUPTURA: openings(told.alerts, settings.window.lateness_seconds), **field.pages}
     return Trial(
         scenario.name,
         seed,
@@ -131,7 +131,7 @@ def batches(records: Sequence[Record], settings: Settings) -> Iterator[list[Inpu
         yield list(chain(inputs, last, last))
 
 
-class Field:
+class Field(ImmediateSink):
     """All baselines, one set for each channel.
 
     Args:
@@ -155,7 +155,7 @@ class Field:
         self._open: dict[tuple[str, str], tuple[float, bool]] = {}
         self.pages: dict[str, list[Page]] = {name: [] for name in makers}
 
-    def watch(self, effects: Effects) -> None:
+    def apply(self, effects: Effects) -> None:
         """Take the closed buckets of a step."""
         values: dict[tuple[str, str, float], dict[str, float]] = {}
         for point in effects.points:

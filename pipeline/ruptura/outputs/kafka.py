@@ -1,87 +1,93 @@
-"""Documents on their way to the alerts and dead-letter topics, and whether brokers have them."""
+"""The Kafka sink: alerts and dead letters to their topics, safe when the brokers have them."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol
 
 import msgspec
-import structlog
 from aiokafka.errors import MessageSizeTooLargeError
-from faust.exceptions import ProducerSendError
 
 from ruptura.core.contracts.document import Alert
+from ruptura.core.contracts.effects import Effects
 from ruptura.core.contracts.event import Rejection
 from ruptura.outputs.dead_letter import MODEST_BYTES, dead_letter
 
-_MOST_UNDER_WAY: Final = 2_000  # dead letters; then the engine waits for the brokers
 _encoder = msgspec.json.Encoder()
-_log = structlog.get_logger("ruptura.worker")
 
 
-class Outbox:
-    """Sends documents and remembers which are not acknowledged.
+class Topic(Protocol):
+    """A topic that takes bytes."""
 
-    Args:
-        alerts, dead_letters: Faust topics for bytes.
-        buried: Is called for each dead letter that the brokers have.
-    """
-
-    def __init__(self, alerts: Any, dead_letters: Any, buried: Callable[[int], None]) -> None:
-        self._alerts = alerts
-        self._dead_letters = dead_letters
-        self._buried = buried
-        self._under_way: deque[Awaitable[object]] = deque()
-
-    def __len__(self) -> int:
-        return len(self._under_way)
-
-    async def alert(self, alert: Alert) -> None:
-        """Send an alert, keyed by its service."""
-        key, value = alert.service.encode(), _encoder.encode(alert)
-        self._under_way.append(await self._alerts.send(key=key, value=value, force=True))
-        _log.info(
-            "alert",
-            status=alert.status,
-            reason=alert.reason,
-            kind=alert.kind,
-            service=alert.service,
-            channel=alert.channel,
-            risk=round(alert.risk, 3),
-            alert_id=alert.alert_id,
-            sequence=alert.sequence,
-        )
-
-    async def bury(self, rejection: Rejection) -> None:
-        """Send a dead letter; wait while too many are under way."""
-        while len(self._under_way) >= _MOST_UNDER_WAY:
-            oldest = self._under_way[0]
-            await oldest  # while it waits here too, for `settle`
-            if self._under_way and self._under_way[0] is oldest:
-                self._under_way.popleft()
-        self._under_way.append(asyncio.ensure_future(self._bury(rejection)))
-
-    async def settle(self) -> None:
-        """Wait until the brokers have all that was sent so far.
+    async def send(self, key: bytes | None, value: bytes) -> Awaitable[object]:
+        """Hand a message to the producer; what is returned is done when the brokers have it.
 
         Raises:
-            KafkaError, ProducerSendError: they do not take it.
+            KafkaError: it is not taken; the awaitable raises these too.
         """
-        under_way, self._under_way = self._under_way, deque()
-        await asyncio.gather(*under_way)
 
-    async def _bury(self, rejection: Rejection) -> None:
+
+class KafkaSink:
+    """Sends documents as they are applied, and remembers which are not acknowledged.
+
+    Args:
+        alerts, dead_letters: Their topics.
+        dead_lettered: Is called with the number of dead letters that the brokers have got.
+    """
+
+    def __init__(
+        self, alerts: Topic, dead_letters: Topic, dead_lettered: Callable[[int], None]
+    ) -> None:
+        self._alerts = alerts
+        self._dead_letters = dead_letters
+        self._dead_lettered = dead_lettered
+        self._in_order = asyncio.Lock()
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    @property
+    def pending(self) -> int:
+        """Documents that the brokers have not acknowledged."""
+        return len(self._under_way)
+
+    def apply(self, effects: Effects) -> None:
+        """Begin to send the documents of a step."""
+        for alert in effects.alerts:
+            self._begin(self._send_alert(alert))
+        for rejection in effects.rejections:
+            self._begin(self._send_dead_letter(rejection))
+
+    async def flush(self) -> None:
+        """Wait until the brokers have all that was applied so far.
+
+        Raises:
+            KafkaError: they do not take it.
+        """
+        await asyncio.gather(*self._under_way)
+
+    def _begin(self, sending: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(sending)
+        self._under_way.add(task)
+        task.add_done_callback(self._end)
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        # What has failed stays under way: it is not safe, and `flush` raises why.
+        if not task.cancelled() and task.exception() is None:
+            self._under_way.discard(task)
+
+    async def _send_alert(self, alert: Alert) -> None:
+        """Publish an alert, keyed by its service, behind those that came before it."""
+        async with self._in_order:  # a lock lets those who wait in by their turn
+            acknowledged = await self._alerts.send(alert.service.encode(), _encoder.encode(alert))
+        await acknowledged
+
+    async def _send_dead_letter(self, rejection: Rejection) -> None:
         """Publish a dead letter, cut if the topic does not take it whole, and wait for it."""
         key = rejection.record.key
         try:
-            document = _encoder.encode(dead_letter(rejection))
-            await (await self._dead_letters.send(key=key, value=document, force=True))
-        except (MessageSizeTooLargeError, ProducerSendError) as error:
+            await (await self._dead_letters.send(key, _encoder.encode(dead_letter(rejection))))
+        except MessageSizeTooLargeError:
             # Otherwise one record would end the worker, and the next one, and the next.
-            if not isinstance(error.__cause__ or error, MessageSizeTooLargeError):
-                raise
             document = _encoder.encode(dead_letter(rejection, MODEST_BYTES))
-            await (await self._dead_letters.send(key=None, value=document, force=True))
-        self._buried(1)
+            await (await self._dead_letters.send(None, document))
+        self._dead_lettered(1)

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 import msgspec
 
 from ruptura.core.contracts.effects import Effects
+from ruptura.outputs.sink import ImmediateSink
 
 
-class Summary(msgspec.Struct):
+class Summary(ImmediateSink, msgspec.Struct):
     """What a replay saw and said.
 
     Attributes:
@@ -34,7 +35,7 @@ class Summary(msgspec.Struct):
     documents: dict[str, int] = {}
     last: float = 0.0
 
-    def add(self, effects: Effects) -> None:
+    def apply(self, effects: Effects) -> None:
         """Count what a step led to."""
         self.records += sum(effects.consumed.values())
         self.late += sum(effects.late.values())

@@ -7,6 +7,7 @@ topics of the worker have.
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +18,6 @@ import msgspec
 
 from ruptura.assembly.build import build_engine, build_route
 from ruptura.assembly.history import warm_engine, write_history
-from ruptura.core.contracts.effects import Effects
 from ruptura.core.contracts.record import Input, Tick
 from ruptura.files.recording import (
     Envelope,
@@ -26,6 +26,7 @@ from ruptura.files.recording import (
     read_positions,
     to_record,
 )
+from ruptura.outputs.sink import Sink, Sinks
 from ruptura.outputs.summary import Summary
 from ruptura.settings import Settings
 
@@ -100,7 +101,7 @@ def replay(
     paths: Sequence[Path],
     settings: Settings,
     *,
-    apply: Callable[[Effects], None],
+    sink: Sink,
     surveyed: Survey | None = None,
     progress: Callable[[int, float], None] = lambda _records, _now: None,
     state_in: Path | None = None,
@@ -111,7 +112,7 @@ def replay(
     Args:
         paths: Recordings; files that are not in order of time are sorted in memory.
         settings: Of the engine.
-        apply: Gets the effects of each step, in order.
+        sink: Gets the effects of each step, in order, and is flushed at the end.
         surveyed: What `survey` found, if it was called before.
         progress: Gets the records read so far and the recording's time, after each step.
         state_in: What an earlier replay had learned, for channels that begin.
@@ -132,11 +133,10 @@ def replay(
     partitions = route.partitions(found.partitions)
     ticking = [(source, p) for p in partitions for source in route.sources]
     summary = Summary()
+    sinks = Sinks(summary, sink)
 
     def step(inputs: Sequence[Input]) -> None:
-        effects = route.in_terms_of_topics(engine.step(inputs))
-        summary.add(effects)
-        apply(effects)
+        sinks.apply(route.in_terms_of_topics(engine.step(inputs)))
 
     interval = settings.window.bucket_seconds / _TICKS_PER_BUCKET
     ticked = -math.inf
@@ -158,6 +158,7 @@ def replay(
     for _ in range(2):  # the second watermark makes the first one count between sources
         inputs.extend(Tick(topic, partition, now) for topic, partition in ticking)
     step(inputs)
+    asyncio.run(sinks.flush())
     progress(summary.records, now)
     if state_out is not None:
         write_history(engine, state_out)

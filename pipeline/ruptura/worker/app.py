@@ -24,13 +24,14 @@ from ruptura import clients
 from ruptura.assembly.build import build_config, build_engine, read_topics
 from ruptura.assembly.history import warm_engine
 from ruptura.core.contracts.record import Record
-from ruptura.outputs.prometheus import CONTENT_TYPE, Metrics
+from ruptura.outputs.prometheus.metrics import CONTENT_TYPE, Metrics
 from ruptura.settings import Settings
 from ruptura.worker import logs, preflight
 from ruptura.worker.checkpoints.changelog import StateTable
 from ruptura.worker.faust_metrics import FaustCollector
 from ruptura.worker.health import DOUBT_SECONDS, LIMITS, Pulse
-from ruptura.worker.process.processor import RAW, Processor
+from ruptura.worker.process.processor import Processor
+from ruptura.worker.process.sinks import RAW
 from ruptura.worker.reload import Reloader, Standing
 from ruptura.worker.transport.transport import Batching, batching
 

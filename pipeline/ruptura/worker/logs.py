@@ -34,7 +34,7 @@ def configure(level: str, style: Literal["json", "console"]) -> None:
     )
     handler = logging.StreamHandler(sys.stderr)
     if level != "debug":
-        handler.addFilter(_Rationed())
+        handler.addFilter(_Sampled())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -66,7 +66,7 @@ def unhush() -> None:
         logging.getLogger(chatty).setLevel(level)
 
 
-class _Rationed(logging.Filter):
+class _Sampled(logging.Filter):
     """Lets a library say the same thing once a minute.
 
     Without a broker, aiokafka says that it has none thirty times a second.
@@ -74,7 +74,7 @@ class _Rationed(logging.Filter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._ration = Ration(seconds=60.0)
+        self._sampler = LogSampler(seconds=60.0)
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Tell whether a record may be written; note how many were not."""
@@ -82,14 +82,14 @@ class _Rationed(logging.Filter):
             return True
         # Before its arguments are put in, so that they do not make it another.
         said = f"{record.name}: {record.msg}"
-        spoken = self._ration.add(said, 1, time.monotonic())
-        if spoken is not None and spoken[1] > 1:
-            record.msg = f"{record.msg} (and {spoken[1] - 1} times more before)"
-        return spoken is not None
+        sampled = self._sampler.add(said, 1, time.monotonic())
+        if sampled is not None and sampled[1] > 1:
+            record.msg = f"{record.msg} (and {sampled[1] - 1} times more before)"
+        return sampled is not None
 
 
-class Ration:
-    """Lets a name be spoken of once per interval, with how often it would have been.
+class LogSampler:
+    """Lets a name be sampled of once per interval, with how often it would have been.
 
     Args:
         seconds: The interval.

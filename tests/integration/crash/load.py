@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,6 +16,8 @@ from ruptura.core.contracts.effects import Effects
 from ruptura.core.contracts.record import Record
 from ruptura.core.engine import Engine
 from ruptura.files.recording import to_line
+from ruptura.outputs.files import AlertLines
+from ruptura.outputs.sink import ImmediateSink, Sinks
 from ruptura.settings import Settings
 from ruptura.tools.replay import replay
 from tests.integration.publisher import named
@@ -91,22 +94,27 @@ class Undisturbed(msgspec.Struct):
     ends: dict[tuple[str, int], int]
 
 
+class Refused(ImmediateSink):
+    """The positions of refused records."""
+
+    def __init__(self) -> None:
+        self.positions: set[Position] = set()
+
+    def apply(self, effects: Effects) -> None:
+        self.positions.update(
+            (r.record.topic, r.record.partition, r.record.offset) for r in effects.rejections
+        )
+
+
 def undisturbed(told: Sequence[Record], settings: Settings, folder: Path) -> Undisturbed:
     """Replay a recording and step an engine with it; the recording stays in the folder."""
     path = folder / "recording.jsonl"
     path.write_bytes(b"".join(to_line(record) + b"\n" for record in told))
-    documents: list[bytes] = []
-    bad: set[Position] = set()
-
-    def note(effects: Effects) -> None:
-        documents.extend(msgspec.json.encode(alert) for alert in effects.alerts)
-        bad.update(
-            (r.record.topic, r.record.partition, r.record.offset) for r in effects.rejections
-        )
-
-    replay([path], settings, apply=note)
+    lines, refused = io.BytesIO(), Refused()
+    replay([path], settings, sink=Sinks(AlertLines(lines), refused))
+    bad = refused.positions
     outcome = Outcome({}, UNTIL)
-    outcome.alerts = outcome.comparable(documents)
+    outcome.alerts = outcome.comparable(lines.getvalue().splitlines())
     engine = build_engine(settings)
     engine.step(told)
     ends = {(record.topic, record.partition): record.offset + 1 for record in told}

@@ -16,7 +16,7 @@ from rich.console import Console, RenderableType
 
 from ruptura.core.contracts.document import Alert, AlertSignal, Message
 from ruptura.core.contracts.effects import ChannelPoint, Effects, SeriesPoint
-from ruptura.outputs.prometheus import Metrics
+from ruptura.outputs.prometheus.metrics import Metrics
 from ruptura.tools.demo.screen import (
     ChannelSample,
     Sample,

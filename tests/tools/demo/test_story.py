@@ -19,6 +19,7 @@ from ruptura.core.contracts.event import Rejection, TicketEvent
 from ruptura.core.contracts.record import Record
 from ruptura.core.ingest.decode import decode_channel_metric, decode_ticket
 from ruptura.files.recording import read_envelopes, to_record
+from ruptura.outputs.memory import AlertList
 from ruptura.settings import load
 from ruptura.tools.demo.run import FOLDER
 from ruptura.tools.demo.story import Act, Schedule, load_story
@@ -123,13 +124,9 @@ def test_the_attribution_names_source_licence_and_changes() -> None:
 def opened() -> list[Alert]:
     """The first document of each alert, from a replay of the bundled recording."""
     story = load_story(FOLDER)
-    alerts: list[Alert] = []
-    replay(
-        [FOLDER / story.recording],
-        load(FOLDER / story.settings, {}),
-        apply=lambda effects: alerts.extend(effects.alerts),
-    )
-    return [alert for alert in alerts if alert.reason == "opened"]
+    told = AlertList()
+    replay([FOLDER / story.recording], load(FOLDER / story.settings, {}), sink=told)
+    return [alert for alert in told.alerts if alert.reason == "opened"]
 
 
 @pytest.mark.parametrize(

@@ -10,24 +10,27 @@ from typing import Any
 import pytest
 from faust.types import TP
 
+from ruptura.core.contracts.effects import Effects
 from ruptura.worker.health import Pulse
 from ruptura.worker.process import checkpointer as module
-from ruptura.worker.process.checkpointer import Saver
+from ruptura.worker.process.checkpointer import Checkpointer
 from ruptura.worker.process.membership import Membership
 
 OURS, THEIRS = TP("ruptura.tickets", 0), TP("ruptura.tickets", 1)
 
 
-class Outbox:
-    """Documents that are on their way until it is settled."""
+class Sink:
+    """Documents that are on their way until it is flushed."""
+
+    pending = 0
 
     def __init__(self, seen: list[object]) -> None:
         self._seen = seen
 
-    def __bool__(self) -> bool:
-        return False
+    def apply(self, effects: Effects) -> None:
+        raise AssertionError(effects)
 
-    async def settle(self) -> None:
+    async def flush(self) -> None:
         self._seen.append("documents")
 
 
@@ -59,7 +62,7 @@ class Draft:
 
 
 class Scene:
-    """A saver, and what happens in which order."""
+    """A checkpointer, and what happens in which order."""
 
     def __init__(self) -> None:
         self.seen: list[object] = []
@@ -72,15 +75,14 @@ class Scene:
             is_due=lambda: False,
             forget=lambda partition: self.seen.append(f"forgot {partition}"),
         )
-        outbox: Any = Outbox(self.seen)
         consumer = SimpleNamespace(commit_positions=self._commit)
         sources: Any = SimpleNamespace(epochs={}, consumer=consumer, are_settled=True)
-        self.subject = Saver(
+        self.subject = Checkpointer(
             0.0,
             checkpoints,
             self.stepping,
             lambda: dict(self.positions),
-            outbox,
+            Sink(self.seen),
             SimpleNamespace(write=self._write),  # type: ignore[arg-type]  # a stand-in
             sources,
             self.membership,
@@ -180,8 +182,8 @@ def test_many_records_are_saved_before_their_time(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(module, "_PAUSE_SECONDS", 0.0)
 
     async def scenario(scene: Scene) -> None:
-        saver = scene.subject
-        saver._every_seconds = 1e6
+        subject = scene.subject
+        subject._every_seconds = 1e6
         looks = 0
 
         def should_stop() -> bool:
@@ -190,10 +192,10 @@ def test_many_records_are_saved_before_their_time(monkeypatch: pytest.MonkeyPatc
             if looks == 50:
                 assert scene.seen.count("state") == 1, "the first is due at once, no other since"
                 scene.positions[OURS] += 1
-                saver.unsaved = module._MOST_UNSAVED
+                subject.unsaved = module._MOST_UNSAVED
             return looks == 100
 
-        await saver.run(should_stop)
-        assert saver.unsaved == 0
+        await subject.run(should_stop)
+        assert subject.unsaved == 0
 
     assert play(scenario).count("state") == 2

@@ -43,6 +43,8 @@ class Scene:
         self.seen: list[str] = []
         self.topic = Topic()
         metrics = SimpleNamespace(
+            pending=0,
+            flush=self._at_once,
             apply=lambda effects: self.seen.append(f"told {effects.buckets}"),
             forget=lambda _channels: None,
             forget_source=lambda _topic, _partition: None,
@@ -76,7 +78,7 @@ class Scene:
 
     async def step(self) -> None:
         assert math.isfinite(await self.subject._step_through([]))
-        await self.subject._outbox.settle()
+        await self.subject._sinks.flush()
 
     def _steps(self, _inputs: object) -> Iterator[Effects]:
         for number in (1, 2, 3):
@@ -84,6 +86,9 @@ class Scene:
             record = Record(*TICKETS_0, number, 0.0, None, b"\xff")
             rejection = Rejection(record, Reason.MALFORMED_JSON, "at `$`")
             yield Effects(buckets=number, rejections=[rejection])
+
+    async def _at_once(self) -> None:
+        return
 
     async def _yes(self) -> bool:
         self.seen.append("asked")
@@ -200,18 +205,18 @@ def test_what_is_taken_away_while_it_is_saved_is_not_committed(is_taken_away: bo
             committed.append(dict(positions))
             return True
 
-        saver = scene.subject._saver
+        checkpointer = scene.subject._checkpointer
         draft = SimpleNamespace(
             is_complete=True, write=write, positions={TICKETS_0: 7}, services=0, forget=lambda _: 0
         )
-        saver._checkpoints = SimpleNamespace(
+        checkpointer._checkpoints = SimpleNamespace(
             begin=lambda *_: draft, is_due=lambda: True, forget=lambda _: None
         )
         scene.subject._app.consumer = SimpleNamespace(commit_positions=commit)
-        await saver.save()
+        await checkpointer.save()
         await scene.revoke()
-        saver._checkpoints.is_due = lambda: False
-        await saver.save()
+        checkpointer._checkpoints.is_due = lambda: False
+        await checkpointer.save()
 
     play(scenario)
     assert committed == [{} if is_taken_away else {TICKETS_0: 7}, {}]

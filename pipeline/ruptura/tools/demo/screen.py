@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ruptura.core.contracts.document import Alert
-from ruptura.outputs.console import STATUS_STYLES, alert_line
+from ruptura.outputs.texts.alert_line import STATUS_STYLES, alert_line
 
 _STATE_STYLES = {"warming_up": "dim", "normal": "", **STATUS_STYLES}
 _LEAD = "tickets.opened"

@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 from faust.types import TP
 
-from ruptura.outputs.kafka import Outbox
+from ruptura.outputs.sink import Sink
 from ruptura.worker.checkpoints.changelog import StateTable
 from ruptura.worker.checkpoints.checkpoint import Checkpoint, Checkpoints
 from ruptura.worker.health import Pulse
@@ -29,7 +29,7 @@ _CHECKPOINT_SHARE: Final = 0.2  # of the time; with large states checkpoints com
 _log = structlog.get_logger("ruptura.worker")
 
 
-class Saver:
+class Checkpointer:
     """Takes checkpoints between two steps of the engine, and commits what they reflect.
 
     Args:
@@ -37,7 +37,7 @@ class Saver:
         checkpoints: Know the engine.
         stepping: Held by whoever steps the engine.
         positions: Gives the offsets after the last records that the engine reflects now.
-        outbox: Has the documents that the steps led to.
+        sink: Has the documents that the steps led to.
         table: Keeps the state.
         sources: Where records come from, and positions go.
         membership: Nothing is written while it is doubtful.
@@ -53,7 +53,7 @@ class Saver:
         checkpoints: Checkpoints,
         stepping: asyncio.Lock,
         positions: Callable[[], dict[TP, int]],
-        outbox: Outbox,
+        sink: Sink,
         table: StateTable,
         sources: Sources,
         membership: Membership,
@@ -63,7 +63,7 @@ class Saver:
         self._checkpoints = checkpoints
         self._stepping = stepping
         self._positions = positions
-        self._outbox = outbox
+        self._sink = sink
         self._table = table
         self._sources = sources
         self._membership = membership
@@ -103,7 +103,7 @@ class Saver:
         """Make documents and state safe, then commit the positions that they reflect."""
         async with self._saving:
             positions = self._positions()
-            if self._outbox or self._checkpoints.is_due() or positions != self._saved:
+            if self._sink.pending or self._checkpoints.is_due() or positions != self._saved:
                 await self._take()
             self._pulse.feel("checkpoint")
             if await self._sources.consumer.commit_positions(self._saved):
@@ -120,7 +120,7 @@ class Saver:
                 while not draft.is_complete and time.monotonic() < until:
                     draft.collect()
             await asyncio.sleep(0.0)
-        await self._outbox.settle()
+        await self._sink.flush()
         size = await draft.write(self._write)
         self._draft = None
         if losses == self._membership.losses:  # else the next owner may not have what we wrote

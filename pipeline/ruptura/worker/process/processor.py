@@ -1,7 +1,7 @@
 """The heart of the worker: records in, engine steps, documents and checkpoints out.
 
 Agents only hand batches over. One loop steps the engine and publishes what comes out of it; a
-second one takes checkpoints (`saver`), between two steps of the first.
+second one takes checkpoints (`checkpointer`), between two steps of the first.
 
 A record is done with in this order: it has stepped the engine; the documents that it led to are
 on the broker; the state that reflects it is on the broker; its offset is committed. A crash
@@ -24,29 +24,22 @@ from ruptura.assembly.build import read_topics
 from ruptura.core.contracts.effects import Effects
 from ruptura.core.contracts.record import Input
 from ruptura.core.engine import Config, Engine
-from ruptura.outputs.kafka import Outbox
-from ruptura.outputs.prometheus import Metrics
+from ruptura.outputs.prometheus.metrics import Metrics
 from ruptura.settings import Settings
 from ruptura.worker import logs
 from ruptura.worker.checkpoints.changelog import StateTable
 from ruptura.worker.checkpoints.checkpoint import Checkpoints
 from ruptura.worker.health import Pulse
-from ruptura.worker.process.checkpointer import Saver
+from ruptura.worker.process.checkpointer import Checkpointer
 from ruptura.worker.process.membership import Membership
+from ruptura.worker.process.sinks import worker_sinks
 from ruptura.worker.process.sources import Sources
 from ruptura.worker.routes.choice import worker_route
 from ruptura.worker.routes.input_queue import InputQueue
 from ruptura.worker.transport.batch import Batch
 
-RAW: Final[dict[str, Any]] = {
-    "key_type": bytes,
-    "value_type": bytes,
-    "key_serializer": "raw",
-    "value_serializer": "raw",
-}
-"""Of every topic: bytes as they are, so that no message can break Faust's decoders."""
-
 _IDLE_SECONDS: Final = 0.1  # without news, before the loop looks around
+_MOST_PENDING: Final = 2_000  # documents under way; then the engine waits for the brokers
 _MOST_AT_ONCE: Final = 2_000  # records in a step, so that it blocks the event loop for some 10 ms
 
 _log = structlog.get_logger("ruptura.worker")
@@ -59,7 +52,7 @@ class Processor:
         app: The Faust app.
         settings: Of the worker.
         table: Keeps the state.
-        metrics: Gets the effects.
+        metrics: Gets the effects, and what else is counted.
         pulse: Is told that the worker lives.
         engine: Fresh.
     """
@@ -93,22 +86,17 @@ class Processor:
             forwarded=self._route.forwarded,
         )
         self._queue = InputQueue()
-        self._outbox = Outbox(
-            app.topic(settings.topics.alerts, acks=False, **RAW),
-            app.topic(settings.topics.dead_letter, acks=False, **RAW),
-            metrics.dead_lettered,
-        )
-        self._misrouted = logs.Ration()
+        self._sinks = worker_sinks(app, settings.topics, metrics)
         self._membership = Membership(
             settings.kafka.session_timeout_seconds, self._sources.is_member
         )
         self._stepping = asyncio.Lock()
-        self._saver = Saver(
+        self._checkpointer = Checkpointer(
             settings.worker.checkpoint_seconds,
             checkpoints,
             self._stepping,
             self._positions,
-            self._outbox,
+            self._sinks,
             table,
             self._sources,
             self._membership,
@@ -169,13 +157,13 @@ class Processor:
             self._membership.lose()
         for tp in revoked:
             self._metrics.forget_source(tp.topic, tp.partition)
-        self._saver.revoke(revoked)
+        self._checkpointer.revoke(revoked)
         self._sources.revoke(revoked)
         self._route.revoke(revoked)
         self._pulse.feel("assignment")
 
     def _drop(self, partition: int) -> None:
-        self._saver.forget(partition)
+        self._checkpointer.forget(partition)
         self._metrics.forget(self._engine.forget(partition))
         self._queue.drop(partition)
 
@@ -239,7 +227,7 @@ class Processor:
             while self._queue:
                 await self._step()
             await asyncio.wait([self._forwarding])
-            await self._saver.save()
+            await self._checkpointer.save()
         except Exception as error:  # noqa: BLE001 - the end must come, and say why it is not clean
             await self.fail(error)
         else:
@@ -265,7 +253,7 @@ class Processor:
             async with self._stepping:
                 records = self._queue.take(_MOST_AT_ONCE)
                 self._records += len(records)
-                self._saver.unsaved += len(records)
+                self._checkpointer.unsaved += len(records)
                 seconds = await self._step_through(records)
                 self._metrics.observe_processing(seconds, len(records))
         if not self._may_outrun_queue():
@@ -289,7 +277,7 @@ class Processor:
                 await self._membership.is_confirmed()
             if losses != self._membership.losses:
                 continue  # a rebalance takes all partitions: what was stepped comes again
-            await self._tell(effects)
+            await self._publish(effects)
             await asyncio.sleep(0.0)
 
     def _may_outrun_queue(self) -> bool:
@@ -320,25 +308,15 @@ class Processor:
 
     # Out: documents and checkpoints.
 
-    async def _tell(self, effects: Effects) -> None:
+    async def _publish(self, effects: Effects) -> None:
         effects = self._route.in_terms_of_topics(effects)
-        self._metrics.apply(effects)
-        for alert in effects.alerts:
-            await self._outbox.alert(alert)
-        for rejection in effects.rejections:
-            await self._outbox.bury(rejection)
-        for service, count in effects.misrouted.items():
-            spoken = self._misrouted.add(service, count, time.monotonic())
-            if spoken is not None:
-                _log.warning(
-                    "records are not keyed by their service, so that its events may be scattered",
-                    service=spoken[0],
-                    records=spoken[1],
-                )
+        self._sinks.apply(effects)
+        if self._sinks.pending > _MOST_PENDING:
+            await self._sinks.flush()
 
     async def _keep_saving(self) -> None:
         try:
-            await self._saver.run(lambda: self._app.should_stop)
+            await self._checkpointer.run(lambda: self._app.should_stop)
         except Exception as error:  # noqa: BLE001 - nothing may be committed that is not saved
             await self.fail(error)
 
