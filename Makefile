@@ -50,6 +50,25 @@ quality: .venv/.installed-dev ## Measure how early and how quiet detection is, a
 bench: build/rivals/.installed .venv/.installed-dev ## Measure the worker beside others on a real Kafka
 	.venv/bin/python -m tests.bench $(ARGS)
 
+# What shapes results, at both ends of what pyproject.toml allows, each in an environment of its own.
+# The lock does not count here, but for the tools of the tests. uv reads UV_*.
+BOUNDS_TESTS := tests/golden tests/core/detect tests/core/decide tests/core/test_snapshot.py \
+  tests/core/test_engine_order.py tests/forecast tests/assembly tests/tools/test_replay.py
+BOUNDS_TOOLS := hypothesis|jsonschema|pytest|pytest-timeout|pytest-xdist|pyyaml
+
+.PHONY: bounds
+bounds: .venv/bin/uv ## Test with the lowest and the highest versions that pyproject.toml allows
+	@for edge in lowest-direct highest; do \
+	  folder=build/bounds/$$edge; mkdir -p $$folder; echo "Versions: $$edge"; \
+	  .venv/bin/uv venv --quiet --allow-existing --python .venv/bin/python $$folder && \
+	  grep -E "^($(BOUNDS_TOOLS))==" requirements.lock >$$folder/tools.txt && \
+	  .venv/bin/uv pip install --quiet --python $$folder/bin/python --upgrade --resolution $$edge \
+	    --editable . --requirement $$folder/tools.txt && \
+	  .venv/bin/uv pip list --python $$folder/bin/python 2>/dev/null | \
+	    grep -E '^(holidays|msgspec|numpy|river|scipy|xxhash) ' && \
+	  $$folder/bin/python -m pytest --quiet --numprocesses auto $(BOUNDS_TESTS) $(ARGS) || exit 1; \
+	done
+
 .PHONY: soak
 soak: servers .venv/.installed-dev ## Disturb workers and Kafka at random, compare with a replay
 	.venv/bin/python -m tests.soak.run $(ARGS)

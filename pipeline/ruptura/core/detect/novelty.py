@@ -16,7 +16,10 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from river import base
+try:
+    from river.base import AnomalyDetector
+except ImportError:  # before River 0.26
+    from river.anomaly.base import AnomalyDetector  # type: ignore[no-redef]  # the same class
 
 from ruptura.core.detect.novelty_record import Record
 from ruptura.core.detect.novelty_views import Departure, Shift, View
@@ -52,7 +55,7 @@ def blend(excesses: Sequence[Sequence[float]], exponent: float = EXPONENT) -> fl
     return float((sum(powers) / len(powers)) ** (1.0 / exponent))
 
 
-class Novelty(base.AnomalyDetector):
+class Novelty(AnomalyDetector):
     """Anomaly detector of one series, in River's manner: score first, then learn.
 
     The score lies in [0, 1): s / (1 + s), with s the blend of the views' excesses over the largest
