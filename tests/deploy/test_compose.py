@@ -9,6 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from ruptura.assembly.registry import series_registry
 from ruptura.simulator.loading import load_scenario
 from tests.deploy.manifests import DEPLOY, SCHEMAS, parse, read, settings_from
 
@@ -115,7 +116,7 @@ def test_the_only_place_to_write_is_a_small_file_system_in_memory() -> None:
 
 
 def test_the_stream_to_show_learns_for_a_day_and_breaks_long_enough_to_be_scraped() -> None:
-    scenario = load_scenario(DEPLOY / "demo.toml")
+    scenario = load_scenario(DEPLOY / "demo.toml", series_registry())
     warm_up = settings_from(variables(OURS["worker"])).detection.warm_up_seconds
     [rupture] = scenario.ruptures
     assert min(rupture.day) * 86_400 >= warm_up

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ruptura.assembly.registry import series_registry
 from ruptura.core.contracts.effects import ChannelPoint, Effects, SeriesPoint
 from ruptura.core.contracts.record import Record, Tick
 from ruptura.evaluation.contenders import RUPTURA, contenders
@@ -60,24 +61,24 @@ def test_the_same_seed_gives_the_same_trial(path: Path, trial: Trial) -> None:
 
 
 def test_settings_are_those_of_the_scenario(path: Path) -> None:
-    settings = settings_of(load_scenario(path))
+    settings = settings_of(load_scenario(path, series_registry()))
     assert settings.services["aurora"].time_zone == "America/Sao_Paulo"
 
 
 def test_settings_that_are_none_are_refused_in_one_line(tmp_path: Path) -> None:
     path = small_scenario(tmp_path, services='[services.aurora]\ncountry = "Atlantis"')
     with pytest.raises(ValueError, match=r"services.aurora.country") as told:
-        settings_of(load_scenario(path))
+        settings_of(load_scenario(path, series_registry()))
     assert "\n" not in str(told.value)
 
 
 def test_a_baseline_knows_the_objectives_of_its_channel(path: Path) -> None:
-    [limits] = objectives_of(load_scenario(path)).values()
-    assert limits["errors_ratio"] == 0.04
+    [limits] = objectives_of(load_scenario(path, series_registry())).values()
+    assert limits["errors"] == 0.04
 
 
 def test_the_engine_gets_every_record_once_and_in_order(path: Path) -> None:
-    scenario = load_scenario(path)
+    scenario = load_scenario(path, series_registry())
     records = simulate(scenario, 3).records
     settings = settings_of(scenario)
     inputs = [item for batch in batches(records, settings) for item in batch]

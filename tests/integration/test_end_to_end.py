@@ -18,6 +18,7 @@ from typing import Final
 import msgspec
 import pytest
 
+from ruptura.assembly.registry import series_registry
 from ruptura.core.contracts.record import Record
 from ruptura.settings import Settings
 from ruptura.simulator import load_scenario, shipped, simulate
@@ -50,7 +51,7 @@ class Stage:
     """
 
     def __init__(self, settings: Settings, folder: Path) -> None:
-        scenario = load_scenario(shipped()[SCENARIO])
+        scenario = load_scenario(shipped()[SCENARIO], series_registry())
         simulation = simulate(scenario, SEED)
         [self.rupture] = simulation.labels.ruptures
         cut = self.rupture.onset - BEFORE

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from ruptura.assembly.build import build_engine
+from ruptura.assembly.registry import series_registry
 from ruptura.evaluation.contenders import RUPTURA, contenders
 from ruptura.evaluation.figures import Figures, figures
 from ruptura.evaluation.matching import Verdict
@@ -96,7 +97,7 @@ def test_ruptures_are_found_quietly_and_no_quiet_baseline_is_better() -> None:
 @pytest.mark.quality
 def test_a_thin_channel_stays_in_no_alert_for_longer_than_a_day() -> None:
     """One of its contacts an hour says little; in the warm-up a forecast has to stand alone."""
-    scenario = load_scenario(shipped()["small_queue"])
+    scenario = load_scenario(shipped()["small_queue"], series_registry())
     settings = settings_of(scenario)
     engine = build_engine(settings)
     opened: dict[str, datetime] = {}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ruptura.assembly.registry import series_registry
 from ruptura.simulator import Scenario, load_scenario
 
 PLAIN = """
@@ -46,7 +47,7 @@ def scenario(write: Write) -> Callable[..., Scenario]:
     """Load a scenario: one plain channel with these lines, and what follows it."""
 
     def make(lines: str = "", rest: str = "", name: str = "small") -> Scenario:
-        return load_scenario(write(f"{PLAIN}{CHANNEL}{lines}\n{rest}", name))
+        return load_scenario(write(f"{PLAIN}{CHANNEL}{lines}\n{rest}", name), series_registry())
 
     return make
 

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from ruptura.assembly.calendars import calendar_for
+from ruptura.assembly.registry import series_registry
 from ruptura.core.contracts.event import DocumentKind, Rejection, TicketEvent
 from ruptura.core.contracts.record import Record
 from ruptura.core.ingest.calendar import HOLIDAY, Calendar
@@ -69,7 +70,7 @@ def rejections(records: list[Record]) -> Iterator[Rejection]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_shipped_scenario_makes_records_that_the_engine_takes_and_labels_that_agree(name: str):
-    scenario = without_warm_up(load_scenario(shipped()[name]))
+    scenario = without_warm_up(load_scenario(shipped()[name], series_registry()))
 
     simulation = simulate(scenario, 11)
 
@@ -100,7 +101,7 @@ def calendar_of(scenario: Scenario) -> Calendar:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_services_are_settings_whose_holidays_are_those_that_happen(name: str):
-    scenario = load_scenario(shipped()[name])
+    scenario = load_scenario(shipped()[name], series_registry())
     calendar = calendar_of(scenario)
     noon = scenario.begins + timedelta(hours=12)
 
@@ -115,17 +116,17 @@ def test_the_services_are_settings_whose_holidays_are_those_that_happen(name: st
 
 
 def test_there_is_a_scenario_for_every_kind_of_rupture_and_of_what_is_none():
-    scenarios = [load_scenario(path) for path in shipped().values()]
+    scenarios = [load_scenario(path, series_registry()) for path in shipped().values()]
 
     assert {t.kind for s in scenarios for t in s.ruptures} == set(get_args(RuptureKind))
     assert {t.kind for s in scenarios for t in s.quiet} == set(get_args(QuietKind))
-    calm = load_scenario(shipped()["calm"])
+    calm = load_scenario(shipped()["calm"], series_registry())
     assert not calm.ruptures
     assert not calm.quiet
 
 
 def test_opening_hours_keep_to_the_clock_on_the_wall_when_it_changes():
-    scenario = load_scenario(shipped()["calm_daylight_saving"])
+    scenario = load_scenario(shipped()["calm_daylight_saving"], series_registry())
     phone = next(c for c in scenario.channels if c.name == "phone")
     zone = ZoneInfo("America/New_York")
 
@@ -144,7 +145,7 @@ def test_opening_hours_keep_to_the_clock_on_the_wall_when_it_changes():
 def test_maintenance_happens_while_the_service_is_known_to_be_closed_or_to_have_planned_it(
     name: str,
 ):
-    scenario = load_scenario(shipped()[name])
+    scenario = load_scenario(shipped()[name], series_registry())
     calendar = calendar_of(scenario)
 
     (label,) = simulate(without_warm_up(scenario), 2).labels.quiet
@@ -156,7 +157,7 @@ def test_maintenance_happens_while_the_service_is_known_to_be_closed_or_to_have_
 
 @pytest.mark.parametrize("name", NAMES)
 def test_customers_are_promised_what_the_settings_forecast(name: str):
-    scenario = load_scenario(shipped()[name])
+    scenario = load_scenario(shipped()[name], series_registry())
     services = settings_of(scenario).services
 
     for channel in scenario.channels:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ruptura.assembly.registry import series_registry
 from ruptura.simulator import load_scenario
 
 WHOLE = """
@@ -123,7 +124,7 @@ def test_what_is_wrong_is_refused_in_one_line_that_names_it(
     path = write(WHOLE.replace(old, new))
 
     with pytest.raises(ValueError, match=re.escape(expected)) as refusal:
-        load_scenario(path)
+        load_scenario(path, series_registry())
 
     text = str(refusal.value)
     assert text.startswith(f"{path}: ")
@@ -132,11 +133,11 @@ def test_what_is_wrong_is_refused_in_one_line_that_names_it(
 
 def test_a_file_that_is_not_there_is_refused_in_one_line(tmp_path: Path):
     with pytest.raises(ValueError, match=r"none\.toml: cannot be read: No such file"):
-        load_scenario(tmp_path / "none.toml")
+        load_scenario(tmp_path / "none.toml", series_registry())
 
 
 def test_a_whole_file_is_taken_and_named_after_the_file(write: Callable[..., Path]):
-    scenario = load_scenario(write(WHOLE, "shop_week"))
+    scenario = load_scenario(write(WHOLE, "shop_week"), series_registry())
 
     assert scenario.name == "shop_week"
     assert [channel.name for channel in scenario.channels] == ["chat", "voice"]
@@ -145,7 +146,7 @@ def test_a_whole_file_is_taken_and_named_after_the_file(write: Callable[..., Pat
 
 
 def test_what_is_left_out_has_a_default(write: Callable[..., Path]):
-    scenario = load_scenario(write(WHOLE))
+    scenario = load_scenario(write(WHOLE), series_registry())
 
     assert scenario.warm_up_days == 7
     assert scenario.channels[0].hours == []

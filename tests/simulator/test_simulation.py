@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from ruptura.assembly.registry import series_registry
 from ruptura.core.contracts.event import ChannelMetricEvent, TicketEvent
 from ruptura.core.contracts.record import Record
 from ruptura.core.ingest.decode import decode_channel_metric, decode_ticket
@@ -59,12 +60,13 @@ def digest(records: Iterable[Record]) -> str:
 
 
 def test_the_same_seed_gives_the_same_bytes_in_another_process(busy: Path):
-    simulation = simulate(load_scenario(busy), 5)
+    simulation = simulate(load_scenario(busy, series_registry()), 5)
     program = (
         "import sys, hashlib, msgspec\n"
         "from pathlib import Path\n"
+        "from ruptura.assembly.registry import series_registry\n"
         "from ruptura.simulator import load_scenario, simulate\n"
-        "s = simulate(load_scenario(Path(sys.argv[1])), 5)\n"
+        "s = simulate(load_scenario(Path(sys.argv[1]), series_registry()), 5)\n"
         "print(hashlib.sha256(b''.join(map(msgspec.msgpack.encode, s.records))).hexdigest())\n"
         "print(msgspec.json.encode(s.labels).decode())\n"
     )
@@ -82,7 +84,7 @@ def test_the_same_seed_gives_the_same_bytes_in_another_process(busy: Path):
 
 
 def test_another_seed_gives_other_contacts_and_another_rupture(busy: Path):
-    scenario = load_scenario(busy)
+    scenario = load_scenario(busy, series_registry())
     first, second = simulate(scenario, 1), simulate(scenario, 2)
 
     assert digest(first.records) != digest(second.records)

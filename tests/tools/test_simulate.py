@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from ruptura.assembly.registry import series_registry
 from ruptura.files.recording import read_envelopes, to_record
 from ruptura.simulator import Labels, load_scenario, shipped, simulate
 from ruptura.tools.simulate import ScenarioError, descriptions, run_simulation
@@ -42,7 +43,7 @@ def test_what_was_written_reads_back_as_what_was_simulated(
 
     summary = run_simulation(str(small), 3, output, labels)
 
-    expected = simulate(load_scenario(small), 3)
+    expected = simulate(load_scenario(small, series_registry()), 3)
     found = [to_record(e) for batch in read_envelopes(output) for e in batch]
     assert found == expected.records
     assert msgspec.json.decode(labels.read_bytes(), type=Labels) == expected.labels

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 import msgspec
 
 from ruptura.assembly.registry import series_registry
-from ruptura.core.series.registry import UNKNOWN_GAUGE, SeriesSpec
+from ruptura.core.series.registry import UNKNOWN_GAUGE, Measure, SeriesSpec
 
 
 class Bucket(msgspec.Struct, frozen=True, gc=False):
@@ -51,14 +51,14 @@ LEAST_MEAN: Final = 1.0
 """Events a bucket below which nobody draws a band or fits a Gaussian: one reopened ticket a day
 would lie beyond it each time."""
 
-STEADY: Final = frozenset(("heartbeats",))
+STEADY: Final[frozenset[Measure]] = frozenset(("signs_of_life",))
 """Watched for absence alone: they vary so little that every delay lies beyond three sigma."""
 
 
 class Selection:
     """Which series of a channel a person would give to a general recipe; grows with what is seen.
 
-    All baselines but the static thresholds, which name their series, look at these alone.
+    All baselines but the static thresholds, which name what they are about, look at these alone.
     """
 
     __slots__ = ("_seen",)
@@ -69,7 +69,7 @@ class Selection:
     def of(self, bucket: Bucket) -> Iterator[tuple[str, float]]:
         """Yield series and value: ratios and levels, and counts that come often enough."""
         for series, value in bucket.values.items():
-            if series in STEADY:
+            if spec_of(series).measures in STEADY:
                 continue
             if spec_of(series).family == "count":
                 values, total = self._seen.get(series, (0.0, 0.0))

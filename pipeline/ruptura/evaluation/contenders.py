@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from ruptura.core.series.registry import Measure
 from ruptura.evaluation import river_baselines as rivals
 from ruptura.evaluation.bands import DailyBands, WeeklyBands
 from ruptura.evaluation.bucket import Baseline, Bucket, Selection
@@ -71,8 +72,8 @@ class BySeries:
         return conditions
 
 
-Make = Callable[[float, Mapping[str, float]], Baseline]
-"""Makes a baseline for one channel: buckets of so many seconds, and objectives by series."""
+Make = Callable[[float, Mapping[Measure, float]], Baseline]
+"""Makes a baseline for one channel: buckets of so many seconds, and objectives by measure."""
 
 
 def contenders(quantiles: Mapping[str, float] = QUANTILES) -> dict[str, Make]:

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
+from ruptura.assembly.registry import series_registry
 from ruptura.evaluation import nab, plots, tables
 from ruptura.evaluation.contenders import RUPTURA, contenders
 from ruptura.evaluation.figures import Figures, figures
@@ -80,7 +81,7 @@ def evaluate_simulated(
     with _in_one_line():
         _check_plots(output)
         for path in paths:
-            settings_of(load_scenario(path))
+            settings_of(load_scenario(path, series_registry()))
     trials = simulated_trials(paths, seeds, names, output.jobs)
     verdicts = _by_contender(trials)
     found = {name: figures(each) for name, each in verdicts.items()}

@@ -17,8 +17,10 @@ import msgspec
 
 from ruptura.assembly.build import build_engine, sources
 from ruptura.assembly.calendars import calendar_for
+from ruptura.assembly.registry import series_registry
 from ruptura.core.contracts.effects import Effects
 from ruptura.core.contracts.record import Input, Record, Tick
+from ruptura.core.series.registry import Measure
 from ruptura.evaluation.bucket import Baseline, Bucket
 from ruptura.evaluation.contenders import RUPTURA, Make
 from ruptura.evaluation.matching import Verdict, judge
@@ -32,8 +34,8 @@ from ruptura.simulator import Scenario, load_scenario, simulate
 _BATCH = 4096
 _TICKS_PER_BUCKET = 4
 
-Objectives = Mapping[tuple[str, str], Mapping[str, float]]
-"""By service and channel: thresholds by series."""
+Objectives = Mapping[tuple[str, str], Mapping[Measure, float]]
+"""By service and channel: thresholds by what is measured."""
 
 
 class Trial(msgspec.Struct, frozen=True):
@@ -75,7 +77,7 @@ def run_trial(path: Path, seed: int, makers: Mapping[str, Make]) -> Trial:
     Raises:
         ValueError: the scenario is refused.
     """
-    scenario = load_scenario(path)
+    scenario = load_scenario(path, series_registry())
     settings = settings_of(scenario)
     simulation = simulate(scenario, seed)
     field = Field(settings, makers, objectives_of(scenario))
@@ -94,15 +96,14 @@ def run_trial(path: Path, seed: int, makers: Mapping[str, Make]) -> Trial:
 
 
 def objectives_of(scenario: Scenario) -> Objectives:
-    """Return what each channel of a scenario promises, as thresholds of the series it reports."""
+    """Return what each channel of a scenario promises, as thresholds of what it reports."""
     return {
         (channel.service, channel.name): {
-            "errors_ratio": promised.errors_ratio,
-            "request_seconds": promised.request_seconds,
-            "answer_seconds": promised.answer_within_seconds,
-            "tickets.wait_seconds": promised.answer_within_seconds,
-            "service_level_ratio": promised.service_level_ratio,
-            "abandonment_ratio": promised.abandonment_ratio,
+            "errors": promised.errors_ratio,
+            "latency": promised.request_seconds,
+            "wait": promised.answer_within_seconds,
+            "service_level": promised.service_level_ratio,
+            "abandonment": promised.abandonment_ratio,
         }
         for channel in scenario.channels
         for promised in (channel.objectives or scenario.objectives,)

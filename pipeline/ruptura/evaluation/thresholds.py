@@ -8,20 +8,22 @@ from typing import Final
 
 import msgspec
 
+from ruptura.assembly.registry import series_registry
+from ruptura.core.series.registry import Measure
 from ruptura.evaluation.bucket import Bucket
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """A series over, or under, a threshold for five minutes.
+    """What is measured over, or under, a threshold for five minutes.
 
     Attributes:
-        series: Which series.
+        measures: What; each series that measures it is held to the limit.
         limit: In the unit of the series, where the service states no objective for it.
         above: Whether values above the limit are bad; else those below.
         reason: Where the figure comes from.
     """
 
-    series: str
+    measures: Measure
     limit: float
     above: bool
     reason: str
@@ -29,30 +31,29 @@ class Rule(msgspec.Struct, frozen=True):
 
 RULES: Final = (
     Rule(
-        "errors_ratio",
+        "errors",
         0.05,
         above=True,
         reason="The usual first page on errors: it burns a monthly budget of 0.1 % in 15 hours.",
     ),
-    Rule("request_seconds", 2.0, above=True, reason="The objective of the latency."),
-    Rule("answer_seconds", 60.0, above=True, reason="The target time of the service level."),
-    Rule("tickets.wait_seconds", 60.0, above=True, reason="As answer_seconds."),
+    Rule("latency", 2.0, above=True, reason="The objective of the latency."),
+    Rule("wait", 60.0, above=True, reason="The target time of the service level."),
     Rule(
-        "queue_oldest_seconds",
+        "oldest_wait",
         300.0,
         above=True,
         reason="Five minutes: longer than most callers' patience (Gans, Koole & Mandelbaum 2003).",
     ),
-    Rule("service_level_ratio", 0.8, above=False, reason="The trade's 80 % in the target time."),
-    Rule("abandonment_ratio", 0.1, above=True, reason="The objective; the trade's is 5 to 10 %."),
+    Rule("service_level", 0.8, above=False, reason="The trade's 80 % in the target time."),
+    Rule("abandonment", 0.1, above=True, reason="The objective; the trade's is 5 to 10 %."),
     Rule(
-        "bot_fallback_ratio",
+        "bot_fallback",
         0.4,
         above=True,
         reason="A sound bot falls back in a tenth to a fifth of its turns; twice that.",
     ),
     Rule(
-        "messages_delivered_ratio",
+        "delivery",
         0.9,
         above=False,
         reason="Channels deliver well over 95 %; a tenth lost is felt.",
@@ -61,7 +62,7 @@ RULES: Final = (
 """Nobody tunes thresholds by hour of day; where a service states objectives, those are taken."""
 
 SILENT_SECONDS: Final = 900.0
-SILENT_SERIES: Final = ("tickets.opened", "requests", "heartbeats")
+SILENT: Final[tuple[Measure, ...]] = ("opened_contacts", "platform_requests", "signs_of_life")
 BUSY_EVENTS: Final = 60.0
 """No events for 15 minutes pages where the hour before had more than 60 of them (15 in as long a
 time, by chance nothing once in three million): where fewer come, a gap means nothing."""
@@ -74,26 +75,29 @@ class StaticThresholds:
 
     Args:
         bucket_seconds: Length of a bucket.
-        objectives: Thresholds by series, of the channel.
+        objectives: Thresholds by what is measured, of the channel.
     """
 
-    def __init__(self, bucket_seconds: float, objectives: Mapping[str, float]) -> None:
+    def __init__(self, bucket_seconds: float, objectives: Mapping[Measure, float]) -> None:
+        measuring = series_registry().measuring
         self._rules = [
-            msgspec.structs.replace(rule, limit=objectives.get(rule.series, rule.limit))
+            (series, objectives.get(rule.measures, rule.limit), rule.above)
             for rule in RULES
+            for series in measuring(rule.measures)
         ]
-        self._silences = {series: _Silence(bucket_seconds) for series in SILENT_SERIES}
+        silent = [series for measure in SILENT for series in measuring(measure)]
+        self._silences = {series: _Silence(bucket_seconds) for series in silent}
         self.patience: Mapping[str, float] = dict.fromkeys(
-            (f"{series} silent" for series in SILENT_SERIES), bucket_seconds
+            (f"{series} silent" for series in silent), bucket_seconds
         )
 
     def observe(self, bucket: Bucket) -> Mapping[str, bool]:
         """Compare the values with the table."""
         values = bucket.values
         conditions = {
-            rule.series: (value > rule.limit) if rule.above else (value < rule.limit)
-            for rule in self._rules
-            if (value := values.get(rule.series)) is not None
+            series: (value > limit) if above else (value < limit)
+            for series, limit, above in self._rules
+            if (value := values.get(series)) is not None
         }
         for series, silence in self._silences.items():
             conditions[f"{series} silent"] = silence.observe(values.get(series, 0.0))

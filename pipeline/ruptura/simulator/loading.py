@@ -6,27 +6,31 @@ import re
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
 from ruptura.core.ingest.calendar import parse_opening_hours
+from ruptura.core.series.registry import Measure, Registry
+from ruptura.simulator.reports import RATIOS, VALUES
 from ruptura.simulator.scenario import Channel, QuietTable, Range, RuptureTable, Scenario
 
 _STEP = re.compile(r"\.([A-Za-z_][A-Za-z0-9_]*)|\[(\d+)\]")
 _MOST_QUOTED = 60
+_OF_BOTS: Final[tuple[Measure, ...]] = ("bot_fallback", "bot_containment")
 _FACTORS = ("latency_creep", "demand_surge")
 
 Fault = tuple[str, str]
 """A key, and what is wrong with it."""
 
 
-def load_scenario(path: Path) -> Scenario:
+def load_scenario(path: Path, registry: Registry) -> Scenario:
     """Read and check a scenario.
 
     Args:
         path: A TOML file; its name is the name of the scenario.
+        registry: What the metrics measure that its channels report.
 
     Raises:
         ValueError: it cannot be read, or a key or value is wrong; one line that names it.
@@ -39,7 +43,14 @@ def load_scenario(path: Path) -> Scenario:
         raise ValueError(f"{path}: not TOML: {_line(str(error))}") from None
     if "name" in table:
         raise ValueError(f"{path}: name: unknown key; the name of the file is the name")
+    if "measures" in table:
+        raise ValueError(f"{path}: measures: unknown key; the registry of series says it")
     table["name"] = path.stem
+    table["measures"] = {
+        name: spec.measures
+        for name, spec in registry.specs.items()
+        if spec.tickets is None and (spec.measures in RATIOS or spec.measures in VALUES)
+    }
     try:
         scenario = msgspec.convert(table, Scenario)
     except msgspec.ValidationError as error:
@@ -127,8 +138,14 @@ def _channel_faults(
         parse_opening_hours(channel.hours)
     except ValueError as error:
         yield "hours", str(error)
-    for metric in channel.metrics:
-        if metric.startswith("bot_") and channel.bot is None:
+    for index, metric in enumerate(channel.metrics):
+        measure = scenario.measures.get(metric)
+        if measure is None:
+            yield (
+                f"metrics[{index}]",
+                f"got {metric!r}, expected one of {', '.join(scenario.measures)}",
+            )
+        elif measure in _OF_BOTS and channel.bot is None:
             yield "metrics", f"got {metric!r}, expected a bot with it"
     if channel.begins_day >= scenario.days:
         yield "begins_day", f"got {channel.begins_day}, expected less than days"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import numpy as np
 
+from ruptura.core.series.registry import Measure
 from ruptura.simulator.documents import Born, Metric, Stamps, encode
 from ruptura.simulator.figures import Figures
 from ruptura.simulator.scenario import Channel, Delivery
-from ruptura.simulator.scenario import Metric as MetricName
 from ruptura.simulator.timeline import DAY_MINUTES, MINUTE, Bools, Numbers
 
 _RECENT = 5  # minutes over which means of few contacts are taken
@@ -33,28 +33,28 @@ def _mean(total: Numbers, count: Numbers) -> Numbers:
     return means
 
 
-RATIOS: Final[dict[MetricName, Callable[[Figures], Ratio]]] = {
-    "errors_ratio": lambda f: (f.errors, f.requests),
-    "service_level_ratio": lambda f: (f.in_time, f.due),
-    "abandonment_ratio": lambda f: (f.given_up, f.answered + f.given_up),
-    "bot_fallback_ratio": lambda f: (f.fallbacks, f.turns),
-    "bot_containment_ratio": lambda f: (f.contained, f.sessions),
-    "messages_delivered_ratio": lambda f: (f.delivered, f.sent),
+RATIOS: Final[dict[Measure, Callable[[Figures], Ratio]]] = {
+    "errors": lambda f: (f.errors, f.requests),
+    "service_level": lambda f: (f.in_time, f.due),
+    "abandonment": lambda f: (f.given_up, f.answered + f.given_up),
+    "bot_fallback": lambda f: (f.fallbacks, f.turns),
+    "bot_containment": lambda f: (f.contained, f.sessions),
+    "delivery": lambda f: (f.delivered, f.sent),
 }
 """Reported as both counts, also where there was nothing to count."""
 
-VALUES: Final[dict[MetricName, Callable[[Figures], Numbers]]] = {
-    "requests": lambda f: f.requests,
-    "request_seconds": lambda f: np.where(f.requests > 0, f.latency, np.nan),
-    "saturation_ratio": lambda f: np.minimum(0.2 + 0.5 * f.requests / f.requests.max(), 1.0),
-    "queue_contacts": lambda f: f.queue,
-    "queue_oldest_seconds": lambda f: f.oldest,
-    "answer_seconds": lambda f: _mean(f.waited, f.answered),
-    "handle_seconds": lambda f: _mean(f.worked, (f.worked > 0).astype(np.float64)),
-    "agents_available": lambda f: np.maximum(f.agents, f.busy),
-    "occupancy_ratio": lambda f: f.busy / np.maximum(np.maximum(f.agents, f.busy), 1),
-    "heartbeats": lambda f: f.heartbeats,
-    "purchases": lambda f: f.purchases,
+VALUES: Final[dict[Measure, Callable[[Figures], Numbers]]] = {
+    "platform_requests": lambda f: f.requests,
+    "latency": lambda f: np.where(f.requests > 0, f.latency, np.nan),
+    "saturation": lambda f: np.minimum(0.2 + 0.5 * f.requests / f.requests.max(), 1.0),
+    "waiting_contacts": lambda f: f.queue,
+    "oldest_wait": lambda f: f.oldest,
+    "wait": lambda f: _mean(f.waited, f.answered),
+    "handle_time": lambda f: _mean(f.worked, (f.worked > 0).astype(np.float64)),
+    "agents": lambda f: np.maximum(f.agents, f.busy),
+    "occupancy": lambda f: f.busy / np.maximum(np.maximum(f.agents, f.busy), 1),
+    "signs_of_life": lambda f: f.heartbeats,
+    "orders": lambda f: f.purchases,
 }
 """Reported as a number; nothing where it is NaN."""
 
@@ -64,6 +64,7 @@ def report(
     channel: Channel,
     figures: Figures,
     *,
+    measures: Mapping[str, Measure],
     told: Bools,
     delivery: Delivery,
     stamps: Stamps,
@@ -75,6 +76,7 @@ def report(
         index: Among the channels.
         channel: Which.
         figures: Its minutes.
+        measures: What each metric measures.
         told: Whether metrics are reported at all, by minute.
         delivery: How many reports are missing, and how steady their moment is.
         stamps: Times of documents.
@@ -90,12 +92,13 @@ def report(
     born: list[Born] = []
     for metric in channel.metrics:
         sent = made & (rng.random(minutes) >= delivery.gap_ratio)
-        ratio = RATIOS.get(metric)
+        measure = measures[metric]
+        ratio = RATIOS.get(measure)
         if ratio is not None:
             numerator, denominator = ratio(figures)
             columns = [numerator[sent].tolist(), denominator[sent].tolist()]
         else:
-            values = np.asarray(VALUES[metric](figures), np.float64)
+            values = np.asarray(VALUES[measure](figures), np.float64)
             sent &= np.isfinite(values)
             columns = [np.round(values[sent], 3).tolist()]
         prefix = f"{channel.name}-{metric}-"

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from ruptura.core.series.registry import Measure
+
 Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,63}\Z")]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Positive = Annotated[float, Meta(gt=0, le=1e9)]
@@ -27,25 +29,6 @@ Week = tuple[Factor, Factor, Factor, Factor, Factor, Factor, Factor]
 ExceptionKind = Literal["product", "service", "policy"]
 Distribution = Literal["exponential", "lognormal"]
 Shape = Literal["flat", "office", "retail", "evening"]
-Metric = Literal[
-    "requests",
-    "errors_ratio",
-    "request_seconds",
-    "saturation_ratio",
-    "queue_contacts",
-    "queue_oldest_seconds",
-    "answer_seconds",
-    "service_level_ratio",
-    "abandonment_ratio",
-    "handle_seconds",
-    "agents_available",
-    "occupancy_ratio",
-    "bot_fallback_ratio",
-    "bot_containment_ratio",
-    "messages_delivered_ratio",
-    "heartbeats",
-    "purchases",
-]
 Feed = Literal["tickets", "metrics"]
 RuptureKind = Literal[
     "outage",
@@ -202,7 +185,7 @@ class Channel(Table, frozen=True, kw_only=True):
     spill: dict[str, Share] = {}
     bot: Bot | None = None
     platform: Platform = Platform()
-    metrics: list[Metric] = []
+    metrics: list[str] = []
     customers: Annotated[int, Meta(ge=1, le=10_000_000)] = 50_000
     frequent_ratio: Share = 0.03
     exceptions: dict[ExceptionKind, Share] = msgspec.field(
@@ -275,6 +258,7 @@ class Scenario(Table, frozen=True, kw_only=True):
 
     Attributes:
         name: Of the file, without its ending.
+        measures: What each metric measures that a channel can report, as the registry says.
         description: One sentence.
         begins: First moment.
         days: Length, in days of 24 h.
@@ -287,6 +271,7 @@ class Scenario(Table, frozen=True, kw_only=True):
     """
 
     name: Name
+    measures: dict[str, Measure]
     description: Annotated[str, Meta(min_length=1, max_length=300)]
     begins: Annotated[datetime, Meta(tz=True)]
     days: Annotated[int, Meta(ge=1, le=400)]

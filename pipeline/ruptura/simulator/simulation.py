@@ -198,6 +198,7 @@ def _reports(world: _World, found: Sequence[Figures]) -> list[Born]:
             index,
             channel,
             found[index],
+            measures=world.scenario.measures,
             told=_curves(world, channel).told_metrics,
             delivery=channel.delivery or world.scenario.delivery,
             stamps=world.stamps,

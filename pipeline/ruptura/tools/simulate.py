@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from ruptura.assembly.registry import series_registry
 from ruptura.files.atomic_write import whole_file
 from ruptura.files.recording import open_for_writing, to_line
 from ruptura.simulator import Labels, load_scenario, shipped, simulate
@@ -36,7 +37,8 @@ class SimulateSummary(msgspec.Struct, frozen=True):
 
 def descriptions() -> dict[str, str]:
     """Return the shipped scenarios, each with its sentence, in order of name."""
-    return {name: load_scenario(path).description for name, path in shipped().items()}
+    registry = series_registry()
+    return {name: load_scenario(path, registry).description for name, path in shipped().items()}
 
 
 def run_simulation(
@@ -55,7 +57,7 @@ def run_simulation(
         OSError: a file cannot be written.
     """
     try:
-        simulation = simulate(load_scenario(_find(scenario)), seed)
+        simulation = simulate(load_scenario(_find(scenario), series_registry()), seed)
     except ValueError as error:
         raise ScenarioError(str(error)) from None
     by_topic: Counter[str] = Counter()

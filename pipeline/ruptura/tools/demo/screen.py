@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -17,11 +17,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from ruptura.assembly.registry import series_registry
 from ruptura.core.contracts.document import Alert
+from ruptura.core.series.registry import Measure
 from ruptura.outputs.texts.alert_line import STATUS_STYLES, alert_line
 
 _STATE_STYLES = {"warming_up": "dim", "normal": "", **STATUS_STYLES}
-_LEAD = "tickets.opened"
+_LEAD: Final[Measure] = "opened_contacts"
 _RISK_CELLS = 5
 
 WIDE = 110
@@ -98,7 +100,8 @@ def shown_series(channel: ChannelSample) -> tuple[str, SeriesSample] | None:
         return None
     if channel.state in ("warning", "critical"):
         return min(channel.series.items(), key=_strangeness)
-    name = _LEAD if _LEAD in channel.series else min(channel.series)
+    leading = series_registry().measuring(_LEAD)
+    name = next((name for name in leading if name in channel.series), min(channel.series))
     return name, channel.series[name]
 
 

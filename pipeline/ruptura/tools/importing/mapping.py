@@ -22,7 +22,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from zoneinfo import ZoneInfo
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, inspect
 
 from ruptura.core.contracts.event import ChannelMetricEvent, ExceptionKind, TicketEvent, TicketType
 from ruptura.settings.sections import TopicName
@@ -30,9 +30,21 @@ from ruptura.settings.sections import TopicName
 HOLE = re.compile(r"\{([^{}]*)\}")
 """A column in a text."""
 
+
+def _holds_number(kind: inspect.Type) -> bool:
+    if isinstance(kind, inspect.UnionType):
+        return any(map(_holds_number, kind.types))
+    if isinstance(kind, inspect.Metadata):
+        return _holds_number(kind.type)
+    return isinstance(kind, (inspect.IntType, inspect.FloatType))
+
+
 NUMBERS = frozenset(
-    {"wait_seconds", "handle_seconds", "resolution_seconds", "rating"}
-    | {"value", "numerator", "denominator"}
+    field.name
+    for document in inspect.multi_type_info((TicketEvent, ChannelMetricEvent))
+    if isinstance(document, inspect.StructType)
+    for field in document.fields
+    if _holds_number(field.type)
 )
 """Fields that hold a number."""
 
