@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from operator import attrgetter
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import msgspec
 
-Total = int | float | None
 
-
-class TicketTotals(msgspec.Struct, frozen=True, gc=False):
+class TicketTotals(NamedTuple):
     """What the ticket events of a closed bucket of one channel add up to.
 
     Attributes:
@@ -68,31 +66,34 @@ class Extraction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if not self.sum:
             raise ValueError("`sum` names no total")
         for name in (*self.sum, *self.over):
-            if name not in TicketTotals.__struct_fields__:
-                known = ", ".join(TicketTotals.__struct_fields__)
+            if name not in TicketTotals._fields:
+                known = ", ".join(TicketTotals._fields)
                 raise ValueError(f"no total is called {name!r}; there are {known}")
 
 
-class TicketSeries(msgspec.Struct, frozen=True):
+class TicketSeries(NamedTuple):
     """One series of tickets, ready to be extracted.
 
     Attributes:
         name: Of the series.
-        value: Its value (a ratio's numerator); None where nothing can be told.
-        over: What it is divided by; None: nothing.
+        place: In `TicketTotals`, of the value (a ratio's numerator).
+        more: Places of what is added to it.
+        over: Places whose sum it is divided by; empty: nothing.
         is_ratio: Whether both sides are kept.
     """
 
     name: str
-    value: Callable[[TicketTotals], Total]
-    over: Callable[[TicketTotals], Total] | None
+    place: int
+    more: tuple[int, ...]
+    over: tuple[int, ...]
     is_ratio: bool
 
 
 def ticket_series(name: str, extraction: Extraction, *, is_ratio: bool) -> TicketSeries:
     """Return a series ready to be extracted."""
-    over = _adder(extraction.over) if extraction.over else None
-    return TicketSeries(name, _adder(extraction.sum), over, is_ratio)
+    first, *more = map(TicketTotals._fields.index, extraction.sum)
+    over = map(TicketTotals._fields.index, extraction.over)
+    return TicketSeries(name, first, tuple(more), tuple(over), is_ratio)
 
 
 def extract(
@@ -104,27 +105,24 @@ def extract(
         series: Those to extract.
         totals: Of the bucket.
     """
-    for one in series:
-        value = one.value(totals)
+    for name, place, more, over, is_ratio in series:
+        value = totals[place] if not more else _sum(totals, (place, *more))
         if value is None:
             continue
-        if one.over is None:
-            yield one.name, value, 1.0
+        if not over:
+            yield name, value, 1.0
             continue
-        whole = one.over(totals)
+        whole = totals[over[0]] if len(over) == 1 else _sum(totals, over)
         if whole:
-            yield (one.name, value, whole) if one.is_ratio else (one.name, value / whole, 1.0)
+            yield (name, value, whole) if is_ratio else (name, value / whole, 1.0)
 
 
-def _adder(names: Sequence[str]) -> Callable[[TicketTotals], Total]:
-    get: Callable[[TicketTotals], Total]
-    if len(names) == 1:
-        get = attrgetter(names[0])
-        return get
-    parts: Callable[[TicketTotals], tuple[Total, ...]] = attrgetter(*names)
-
-    def add(totals: TicketTotals) -> Total:
-        found = parts(totals)
-        return None if None in found else sum(found)  # type: ignore[arg-type]  # none is None
-
-    return add
+def _sum(totals: TicketTotals, places: Sequence[int]) -> float | None:
+    """Add up totals; None where one of them cannot be told."""
+    found: float = 0
+    for place in places:
+        part = totals[place]
+        if part is None:
+            return None
+        found += part
+    return found
