@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 
@@ -188,6 +188,16 @@ class TestRestored:
             subject.dump(0, "boreal")
 
 
+def poisoned(component: list[Any], poison: float) -> Iterator[tuple[int, Any]]:
+    """Places of a component's state, each with what it holds once a number is another one."""
+    first = next(at for at, value in enumerate(component) if isinstance(value, float))
+    yield first, poison
+    for at, value in enumerate(component):
+        if isinstance(value, bytes):
+            for place in (0, len(value) // 2 & ~7, len(value) - 8):
+                yield at, value[:place] + struct.pack("<d", poison) + value[place + 8 :]
+
+
 class TestDamage:
     def test_a_snapshot_cut_short_anywhere_is_refused(self, snapshots: tuple[bytes, bytes]) -> None:
         service, clock = snapshots
@@ -267,12 +277,10 @@ class TestDamage:
         state = msgspec.msgpack.decode(snapshots[0])
         tried = 0
         for channel in state[5].values():
-            for watch in channel[6].values():
-                for at in (-1, -2):  # the model, and the evidence
-                    good = watch[at]
-                    for place in (0, len(good) // 2 & ~7, len(good) - 8):
-                        bad = good[:place] + struct.pack("<d", poison) + good[place + 8 :]
-                        watch[at] = bad
+            for detector in channel[6].values():
+                for _, component in detector[2:]:
+                    for at, bad in poisoned(component, poison):
+                        good, component[at] = component[at], bad
                         tried += 1
                         try:
                             fresh = engine(**SETTINGS)
@@ -282,7 +290,7 @@ class TestDamage:
                         else:
                             assert poison == -1e9  # a sum below zero is a number all the same
                             _assert_publishable(fresh.step(INPUTS[9000:9400]))
-                    watch[at] = good
+                        component[at] = good
         assert tried > 20
 
     @pytest.mark.parametrize("following", [-(10**18), -2, 0, 10**18])

@@ -19,6 +19,7 @@ from scipy.stats import t as student
 
 from ruptura.core.contracts.tuning import DetectionTuning
 from ruptura.core.detect.families.factory import baseline_factory
+from ruptura.core.detect.judge import judge as judge_bucket
 from ruptura.core.detect.scan import Scales
 from ruptura.core.detect.series_detector import SeriesDetector
 from ruptura.core.ingest.calendar import Phase
@@ -170,13 +171,12 @@ def judge(
     values, sizes = make(np.random.default_rng(seed), clock)
     values = np.broadcast_to(values, clock.count)
     sizes = np.broadcast_to(sizes, clock.count)
-    detector = SeriesDetector(
-        "s", "c", "x", spec, baseline_factory(clock.bucket)(spec), Scales(clock.bucket), 0.0
-    )
+    baseline, scales = baseline_factory(clock.bucket)(spec), Scales(clock.bucket)
+    detector = SeriesDetector("s", "c", "x", spec, baseline, scales, TUNING, 0.0)
     found = Judged([], [], [])
     for n in range(clock.count):
-        point, signals = detector.observe(
-            n * clock.bucket, float(values[n]), float(sizes[n]), clock.phase(n), TUNING
+        point, signals = judge_bucket(
+            detector, n * clock.bucket, float(values[n]), float(sizes[n]), clock.phase(n)
         )
         if point.score is not None:
             found.scores.append(point.score)

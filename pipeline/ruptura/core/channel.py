@@ -20,9 +20,11 @@ from ruptura.core.detect.forecast import (
     foremost,
     no_forecaster,
 )
+from ruptura.core.detect.judge import judge, judge_missing
 from ruptura.core.detect.protocol import BaselineFactory
 from ruptura.core.detect.scan import Scales
-from ruptura.core.detect.series_detector import SeriesDetector, SeriesDetectorState, Signal
+from ruptura.core.detect.series_detector import NOT_YET, SeriesDetector, SeriesDetectorState
+from ruptura.core.detect.signals import Signal
 from ruptura.core.ingest.buckets import (
     Backlog,
     MetricSum,
@@ -262,7 +264,6 @@ class Channel:
     def _close_metrics(
         self, index: int, start: float, phase: Phase, points: Points, signals: list[Signal]
     ) -> bool:
-        detection = self._parts.detection
         sums = self.metrics.pop(index, {})
         complete = True
         for metric, kind in self._kinds.items():
@@ -286,7 +287,7 @@ class Channel:
                 )
             # While other metrics come, no ratio or level only means: nothing was there to measure.
             elif detector is not None and (detector.spec.family == "count" or not sums):
-                missed = detector.miss(start, phase, detection)
+                missed = judge_missing(detector, start, phase)
                 if missed is not None:
                     complete = False
                     point, found = missed
@@ -304,7 +305,7 @@ class Channel:
         points: Points,
         signals: list[Signal],
     ) -> None:
-        point, found = detector.observe(start, value, size, phase, self._parts.detection)
+        point, found = judge(detector, start, value, size, phase)
         points.append(point)
         if found and detector.spec.per_contact and self._is_slack():
             found = ()
@@ -346,7 +347,7 @@ class Channel:
             spec = msgspec.structs.replace(spec, least=least)
         return spec
 
-    def _create_detector(self, series: str, start: float) -> SeriesDetector:
+    def _create_detector(self, series: str, start: float = NOT_YET) -> SeriesDetector:
         spec = self._spec(series)
         detector = self._detectors[series] = SeriesDetector(
             self.service,
@@ -355,6 +356,7 @@ class Channel:
             spec,
             self._parts.baseline(spec),
             self._parts.scales,
+            self._parts.detection,
             start,
         )
         return detector
@@ -386,8 +388,9 @@ class Channel:
         """Go on with other parts, and with the forecast that `forecaster_under` made of them."""
         self._parts, self._forecaster = parts, forecaster
         for series, detector in self._detectors.items():
-            if parts.registry.is_wait(series):  # what alone depends on settings
-                detector.reconfigure(self._spec(series))
+            # Of the specs only those of waits depend on settings.
+            spec = self._spec(series) if parts.registry.is_wait(series) else detector.spec
+            detector.reconfigure(spec, parts.detection)
 
     def dump(self) -> ChannelState:
         """Return the state."""
@@ -428,12 +431,12 @@ class Channel:
         if self._forecaster is not None:
             self._forecaster.load(state.forecaster)
         for series, detector_state in state.detectors.items():
-            self._create_detector(series, detector_state.started).load(detector_state)
+            self._create_detector(series).load(detector_state)
 
     def learn_from(self, state: ChannelState) -> None:
         """Take over what another channel has learned; ValueError if it could not have."""
         self._kinds = dict(state.kinds)
         for series, learned in state.detectors.items():
-            detector = self._create_detector(series, learned.started)
+            detector = self._create_detector(series)
             detector.load(learned)
             detector.begin_anew()

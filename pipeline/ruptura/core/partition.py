@@ -19,7 +19,7 @@ from ruptura.core.decide import lifecycle as alert
 from ruptura.core.decide.materiality import material, more
 from ruptura.core.decide.risk import combine
 from ruptura.core.detect.forecast import Forecaster
-from ruptura.core.detect.series_detector import Signal
+from ruptura.core.detect.signals import Signal
 from ruptura.core.ingest.calendar import Calendar, Phase
 from ruptura.core.ingest.watermark import Watermark
 from ruptura.core.series.registry import Registry

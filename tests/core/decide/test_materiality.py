@@ -12,7 +12,7 @@ from ruptura.assembly.registry import series_registry
 from ruptura.core.contracts.document import Direction, Kind
 from ruptura.core.contracts.effects import SeriesPoint
 from ruptura.core.decide.materiality import material, more
-from ruptura.core.detect.series_detector import Signal
+from ruptura.core.detect.signals import Signal
 
 REGISTRY = series_registry()
 MINUTES = 60.0

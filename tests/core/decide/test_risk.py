@@ -16,7 +16,7 @@ from ruptura.core.contracts.document import Cause, Kind
 from ruptura.core.contracts.effects import SeriesPoint
 from ruptura.core.decide import risk as decided
 from ruptura.core.decide.risk import evidence
-from ruptura.core.detect.series_detector import Signal
+from ruptura.core.detect.signals import Signal
 
 PRIOR = 1e-4
 combine = partial(decided.combine, registry=series_registry())

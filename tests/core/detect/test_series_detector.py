@@ -13,8 +13,10 @@ import pytest
 from ruptura.core.contracts.effects import SeriesPoint
 from ruptura.core.contracts.tuning import DetectionTuning
 from ruptura.core.detect.families.factory import baseline_factory
+from ruptura.core.detect.judge import judge, judge_missing
 from ruptura.core.detect.scan import Scales
-from ruptura.core.detect.series_detector import SeriesDetector, Signal
+from ruptura.core.detect.series_detector import SeriesDetector
+from ruptura.core.detect.signals import Signal
 from ruptura.core.ingest.calendar import Phase
 from ruptura.core.series.registry import UNKNOWN_GAUGE, UNKNOWN_RATIO, SeriesSpec
 
@@ -37,13 +39,14 @@ def phase(n: int, *, is_open: bool = True, **planned: bool) -> Phase:
 
 
 def new_detector(spec: SeriesSpec) -> SeriesDetector:
-    return SeriesDetector("s", "c", "x", spec, baseline_factory(BUCKET)(spec), Scales(BUCKET), 0.0)
+    baseline = baseline_factory(BUCKET)(spec)
+    return SeriesDetector("s", "c", "x", spec, baseline, Scales(BUCKET), TUNING, 0.0)
 
 
 def observe(
     detector: SeriesDetector, n: int, value: float, size: float = 1.0, **planned: bool
 ) -> tuple[SeriesPoint, tuple[Signal, ...]]:
-    return detector.observe(n * BUCKET, value, size, phase(n, **planned), TUNING)
+    return judge(detector, n * BUCKET, value, size, phase(n, **planned))
 
 
 class TestPoint:
@@ -120,7 +123,7 @@ class TestMissing:
         for at in range(2 * PER_DAY):
             observe(detector, at, 5.0)
         found = [
-            detector.miss(at * BUCKET, phase(at), TUNING)
+            judge_missing(detector, at * BUCKET, phase(at))
             for at in range(2 * PER_DAY, 2 * PER_DAY + 5)
         ]
         first = next(f for f in found if f is not None)
@@ -133,14 +136,14 @@ class TestMissing:
             if at % 5 == 0:
                 observe(detector, at, 5.0)
             else:
-                assert detector.miss(at * BUCKET, phase(at), TUNING) is None
+                assert judge_missing(detector, at * BUCKET, phase(at)) is None
 
     def test_a_closed_service_is_not_silent(self) -> None:
         detector = new_detector(UNKNOWN_GAUGE)
         for at in range(2 * PER_DAY):
             observe(detector, at, 5.0)
         for at in range(2 * PER_DAY, 3 * PER_DAY):
-            assert detector.miss(at * BUCKET, phase(at, is_open=False), TUNING) is None
+            assert judge_missing(detector, at * BUCKET, phase(at, is_open=False)) is None
 
 
 def mean(n: int) -> float:
@@ -205,7 +208,7 @@ class TestPlanned:
         for n in range(4 * PER_DAY):
             observe(detector, n, 5.0)
         for n in range(4 * PER_DAY, 4 * PER_DAY + 50):
-            assert detector.miss(n * BUCKET, phase(n, muted=True), TUNING) is None
+            assert judge_missing(detector, n * BUCKET, phase(n, muted=True)) is None
 
     @pytest.mark.parametrize(("muted", "learns"), [(True, False), (False, False), (True, True)])
     def test_what_is_not_to_be_learned_is_not(self, muted: bool, learns: bool) -> None:

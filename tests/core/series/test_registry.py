@@ -15,7 +15,7 @@ from ruptura.core.decide.incidents import corroborate, join
 from ruptura.core.decide.lifecycle import Lifecycle
 from ruptura.core.decide.materiality import material, more
 from ruptura.core.decide.risk import combine
-from ruptura.core.detect.series_detector import Signal
+from ruptura.core.detect.signals import Signal
 from ruptura.core.engine import Engine
 from ruptura.core.series.registry import UNKNOWN_GAUGE, UNKNOWN_RATIO, Registry, parse
 from ruptura.settings import Settings

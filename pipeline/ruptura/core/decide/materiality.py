@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Literal
 
-from ruptura.core.detect.series_detector import Signal
+from ruptura.core.detect.signals import Signal
 from ruptura.core.series.registry import Registry, Role
 
 _Role = Role | Literal["silence", "forecast"]

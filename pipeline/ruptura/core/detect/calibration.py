@@ -12,12 +12,17 @@ from __future__ import annotations
 
 import math
 from array import array
-from typing import Final
+from typing import ClassVar, Final
 
-from ruptura.core.contracts.tuning import are_finite
+import msgspec
 
-SCORE_ABOVE, SCORE_BELOW, ABOVE, BELOW = range(4)
-"""The tails of a series: of single buckets, and of evidence added up, on both sides."""
+from ruptura.core.contracts.tuning import Amount
+from ruptura.core.detect.state import vector, vector_bytes
+
+VERSION: Final = 1
+
+BUCKET_ABOVE, BUCKET_BELOW, ABOVE, BELOW = range(4)
+"""The tails of a series: of single buckets, and of windows, on both sides."""
 
 THRESHOLD: Final = 0.05
 """Tails below this are looked at."""
@@ -37,6 +42,19 @@ _FARTHEST: Final = 4.0
 _START: Final = math.log(1.0 / THRESHOLD)
 
 
+class CalibrationState(msgspec.Struct, frozen=True, array_like=True):
+    """All that a `Calibration` remembers.
+
+    Attributes:
+        buckets: How many have taught it, faded.
+        tails: Six little-endian doubles for each tail: exceedances, their excess, and their runs,
+            all faded; length of the present run, and its exceedances and excess.
+    """
+
+    buckets: Amount
+    tails: bytes
+
+
 class Calibration:
     """What the tails of one series have taught.
 
@@ -46,10 +64,13 @@ class Calibration:
             event, not the noise, and teaches no more.
     """
 
-    __slots__ = ("_buckets", "_keep", "_longest", "_numbers")
+    VERSION: ClassVar[int] = VERSION
+    STATE: ClassVar[type[msgspec.Struct]] = CalibrationState
+
+    __slots__ = ("_buckets", "_decay", "_longest", "_numbers")
 
     def __init__(self, memory: float, longest: float) -> None:
-        self._keep = 1.0 - 1.0 / memory
+        self._decay = 1.0 - 1.0 / memory
         self._longest = longest
         self._buckets = 0.0
         self._numbers = array("d", bytes(8 * _TAILS * _NUMBERS))
@@ -90,14 +111,14 @@ class Calibration:
             weight: How much to believe the bucket, in (0, 1].
         """
         numbers = self._numbers
-        keep = 1.0 - (1.0 - self._keep) * weight
-        self._buckets = self._buckets * keep + weight
+        decay = 1.0 - (1.0 - self._decay) * weight
+        self._buckets = self._buckets * decay + weight
         at = 0
         for probability in probabilities:
             if numbers[at]:
-                numbers[at] *= keep
-                numbers[at + _EXCESS] *= keep
-                numbers[at + _RUNS] *= keep
+                numbers[at] *= decay
+                numbers[at + _EXCESS] *= decay
+                numbers[at + _RUNS] *= decay
             if probability < THRESHOLD:
                 if numbers[at + _LENGTH] < self._longest:
                     _, mean = self._excess(at)
@@ -106,10 +127,10 @@ class Calibration:
                     numbers[at + _WAITING] += weight
                     numbers[at + _WAITING_EXCESS] += weight * excess
             elif numbers[at + _LENGTH]:
-                self._settle(at)
+                self._end_run(at)
             at += _NUMBERS
 
-    def _settle(self, at: int) -> None:
+    def _end_run(self, at: int) -> None:
         """Learn a run that has ended: while it lasts it must not make itself usual."""
         numbers = self._numbers
         numbers[at] += numbers[at + _WAITING]
@@ -118,20 +139,17 @@ class Calibration:
         for place in (_LENGTH, _WAITING, _WAITING_EXCESS):
             numbers[at + place] = 0.0
 
-    def dump(self) -> bytes:
-        """Return the state as native doubles."""
-        return array("d", [self._buckets]).tobytes() + self._numbers.tobytes()
+    def dump(self) -> CalibrationState:
+        """Return the state."""
+        return CalibrationState(self._buckets, vector_bytes(self._numbers))
 
-    @staticmethod
-    def dumped_bytes() -> int:
-        """Return the length of a dump."""
-        return 8 * (1 + _TAILS * _NUMBERS)
-
-    def load(self, state: bytes) -> None:
+    def load(self, state: CalibrationState) -> None:
         """Take a state back; ValueError if it could not be one."""
-        if len(state) != self.dumped_bytes():
-            raise ValueError("not the experience of a series")
-        found = array("d", state)
-        if not are_finite(found) or min(found) < 0.0:
-            raise ValueError("an experience with numbers that are none")
-        self._buckets, self._numbers = found[0], found[1:]
+        found = vector(state.tails, "calibration")
+        if len(found) != len(self._numbers):
+            raise ValueError("calibration: not of these tails")
+        if not math.isfinite(state.buckets):
+            raise ValueError("calibration: not finite")
+        if min(found) < 0.0 or state.buckets < 0.0:
+            raise ValueError("calibration: less than nothing")
+        self._buckets, self._numbers = state.buckets, found

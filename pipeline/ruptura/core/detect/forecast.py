@@ -10,7 +10,7 @@ import msgspec
 
 from ruptura.core.contracts.effects import SeriesPoint
 from ruptura.core.detect import tails
-from ruptura.core.detect.series_detector import Signal
+from ruptura.core.detect.signals import Signal
 from ruptura.core.series.registry import Measure
 
 Objective = Literal["answer", "longest_wait", "abandonment", "backlog", "errors", "latency"]

@@ -1,149 +1,144 @@
-"""How a series is measured: the scale of its family, its tails, and what is large enough."""
+"""How the numbers of a family are distributed: its scale, its tails, and what is large enough."""
 
 from __future__ import annotations
 
-import math
-from typing import Final
+from typing import ClassVar, Final, Protocol
 
 import msgspec
 
 from ruptura.core.contracts.tuning import DetectionTuning
-from ruptura.core.detect import tails
 from ruptura.core.detect.protocol import Expectation
 from ruptura.core.series.registry import SeriesSpec
 
-_TRADE: Final = 3.0
+TRADE: Final = 3.0
 """On a commemorative date demand may be so many times what the day would have without it. A
 prior: surveys of retail put Black Friday at two to four times an ordinary day."""
 
 _MOST_LOST: Final = 0.6
 """A share of events that is missed always matters: nothing can fall by more than all of it."""
 
+LEAST_VARIANCE: Final = 1e-9
+"""Variances, means and denominators count as no less: they are divided by."""
 
-class Yardstick:
-    """What the numbers of one series mean, by its family; knows nothing of the past.
+Reference = tuple[float, float, float, float, float, float]
+"""Of one bucket, in the units that are summed: mean, low and high end of the normal, the variance
+that the family gives it, exposure, and the standard error of the mean. A plain tuple: one is made
+for every bucket."""
 
-    Args:
-        spec: How the series is judged.
+
+class Window(msgspec.Struct, frozen=True, gc=False):
+    """An exponentially faded sum that deviates.
+
+    Attributes:
+        seen: The sum.
+        base: What was expected of it, at the end of the normal that it lies beyond.
+        excess: The one less the other.
+        variance: Of the sum, all included.
+        size: Sum of the sizes (buckets; denominators of a ratio).
+        unit: What a bucket adds to its variance over what it adds to its mean.
+        decay: Share of it that is left after one bucket; 0 of a single bucket.
+        variance_inflation: How much more such sums vary than those of independent buckets.
     """
 
-    __slots__ = ("_family", "_is_log", "_spec")
+    seen: float
+    base: float
+    excess: float
+    variance: float
+    size: float
+    unit: float
+    decay: float
+    variance_inflation: float
 
-    def __init__(self, spec: SeriesSpec) -> None:
-        self._spec = spec
-        self._family = spec.family
-        self._is_log = spec.family == "gauge" and spec.scale == "log"
+
+class Likelihood(Protocol):
+    """What the numbers of one series mean, by its family; knows nothing of the past.
+
+    Attributes:
+        PRIOR_DISPERSION: Of single buckets, before anything was seen.
+        WINSOR_MARGIN: What a bucket may lie beyond its deviations before it is winsorised.
+        IS_STANDARDISED: Whether sums are of standard deviations, not of events.
+        SCANS_FIRST_BUCKET: Whether the first bucket is summed, though nothing was known to expect.
+    """
+
+    PRIOR_DISPERSION: ClassVar[float]
+    WINSOR_MARGIN: ClassVar[float]
+    IS_STANDARDISED: ClassVar[bool]
+    SCANS_FIRST_BUCKET: ClassVar[bool]
 
     def level(self, value: float) -> float:
         """Return a value in the scale in which it is judged."""
-        return math.log(max(value, 0.0) + 1.0) if self._is_log else value
 
     def natural(self, level: float) -> float:
         """Return a value from the scale in which it is judged."""
-        return max(math.exp(min(level, 300.0)) - 1.0, 0.0) if self._is_log else level
+
+    def published(self, value: float, size: float) -> float:
+        """Return a value as it is shown: of a ratio the rate."""
 
     def deviation(self, level: float, expected: Expectation) -> float:
-        """Return what is added up: deviations of a gauge, else the events themselves."""
-        if self._family == "gauge":
-            return (level - expected.mean) / expected.deviation
-        return level
+        """Return what is summed: deviations of a gauge, else the events themselves."""
 
-    def trials(self, size: float, expected: Expectation) -> float:
+    def reference(self, expected: Expectation, size: float) -> Reference:
+        """Return what one bucket is compared with."""
+
+    def exposure(self, expected: Expectation, size: float) -> float:
         """Return what the dispersion goes with: the mean of a count, a ratio's denominator."""
-        if self._family == "gauge":
-            return 0.0
-        return size if self._family == "ratio" else expected.mean
 
     def variance(self, expected: Expectation, size: float, dispersion: float) -> float:
-        """Return the variance of one bucket, dispersion and doubt included."""
-        if self._family == "gauge":
-            own = expected.deviation * expected.deviation
-            return dispersion * own + expected.doubt * expected.doubt
-        mean = expected.mean * size
-        own = mean * (1.0 - expected.mean) if self._family == "ratio" else mean
-        doubt = expected.doubt * mean
-        return dispersion * max(own, 1e-9) + doubt * doubt
+        """Return the variance of one bucket, dispersion and standard error included."""
 
-    def band(
-        self, expected: Expectation, size: float, variance: float, tuning: DetectionTuning
-    ) -> tuple[float, float]:
+    def band(self, expected: Expectation, size: float, variance: float) -> tuple[float, float]:
         """Return the ends of the published band, in base units."""
-        low, high = expected.low, expected.high
-        if self._family == "gauge":
-            reach = tails.deviations(tuning.band_probability) * variance**0.5
-            return self.natural(low - reach), self.natural(high + reach)
-        lower, upper = tails.gamma_band(low * size, high * size, variance, tuning.band_probability)
-        if self._family == "ratio":
-            return max(lower / size, 0.0), min(upper / size, 1.0)
-        return lower, upper
 
     def rarity(
-        self, level: float, size: float, expected: Expectation, variance: float, freedom: float
+        self,
+        level: float,
+        size: float,
+        expected: Expectation,
+        variance: float,
+        degrees_of_freedom: float,
     ) -> float:
         """Return the one-sided tail of one bucket; between the ends of the normal it is 1."""
-        low, high = expected.low * size, expected.high * size
-        if low <= level <= high:
-            return 1.0
-        if self._family == "gauge":
-            beyond = max(level - high, low - level)
-            return tails.level_beyond(beyond / variance**0.5, min(freedom, expected.freedom))
-        if self._family == "count":
-            dispersion = variance / max(expected.mean, 1e-9)
-            if level > high:
-                return tails.count_above(level, high, dispersion)
-            return tails.count_below(level, low, dispersion)
-        dispersion = variance / max(expected.mean * (1.0 - expected.mean) * size, 1e-9)
-        if level > high:
-            return tails.ratio_above(level, size, expected.high, dispersion)
-        return tails.ratio_below(level, size, expected.low, dispersion)
 
-    def share(
-        self, excess: float, relative: float, expected: Expectation, tuning: DetectionTuning
+    def extent(self, size: float, base: float) -> float:
+        """Return what a relative deviation of a sum is relative to."""
+
+    def window_tail(
+        self, window: Window, expected: Expectation, degrees_of_freedom: float
     ) -> float:
+        """Return the one-sided tail of a sum."""
+
+    def variance_growth(self, relative: float) -> float:
+        """Return by how much the variance grows where the mean grows by such a share."""
+
+    def share(self, excess: float, relative: float, expected: Expectation) -> float:
         """Return a deviation over the least one that is worth an alert by itself.
 
         Args:
             excess: Of the sums, in events; its sign counts for all families.
             relative: Over the expectation; for gauges the mean deviation per bucket.
             expected: Of the last bucket.
-            tuning: The least effects.
         """
-        relative = abs(relative)
-        if self._family == "gauge":
-            moved = expected.mean + math.copysign(relative * expected.deviation, excess)
-            usual = self.natural(expected.mean)
-            return abs(self.natural(moved) - usual) / max(self._least_shift(usual, tuning), 1e-12)
-        least = self._spec.least or tuning.minimum_count_effect
-        enough = self._least_relative(tuning)
-        if excess < 0.0:
-            enough = min(enough, _MOST_LOST)
-        return min(abs(excess) / max(least, 1e-12), relative / max(enough, 1e-12))
 
-    def _least_shift(self, usual: float, tuning: DetectionTuning) -> float:
-        """Least deviation of a gauge that matters, in its unit."""
-        if self._is_log:
-            return max(self._least_relative(tuning) * usual, self._spec.least)
-        return max(tuning.minimum_level_effect * abs(usual), self._spec.least)
-
-    def _least_relative(self, tuning: DetectionTuning) -> float:
-        return max(self._spec.least_relative, tuning.minimum_relative_effect)
-
-    def effect(self, size: float, expected: Expectation, tuning: DetectionTuning) -> float:
-        """Return the least deviation of a bucket that matters; for gauges in deviations."""
-        if self._family != "gauge":
-            return self._least_relative(tuning) * expected.mean * size
-        usual = self.natural(expected.mean)
-        least = self._least_shift(usual, tuning)
-        return (self.level(usual + least) - self.level(usual)) / expected.deviation
+    def effect(self, size: float, expected: Expectation) -> float:
+        """Return the least deviation of a bucket that matters, in the units that are summed."""
 
     def on_trade(self, expected: Expectation) -> Expectation:
         """Return what is normal on a commemorative date: more demand may be, less may not.
 
         Supply has no such excuse: errors and latency stay as expected.
         """
-        if self._family == "count":
-            return msgspec.structs.replace(expected, high=expected.high * _TRADE)
-        if self._family == "gauge" and self._spec.above == "surge":
-            more = math.log(_TRADE) if self._is_log else (_TRADE - 1.0) * abs(expected.mean)
-            return msgspec.structs.replace(expected, high=expected.high + more)
-        return expected
+
+
+def least_relative(spec: SeriesSpec, tuning: DetectionTuning) -> float:
+    """Return the least relative deviation that matters."""
+    return max(spec.least_relative, tuning.minimum_relative_effect)
+
+
+def event_share(
+    excess: float, relative: float, least_events: float, least_relative: float
+) -> float:
+    """Return `Likelihood.share` of events: they must be many, and many of those expected."""
+    enough = least_relative
+    if excess < 0.0:
+        enough = min(enough, _MOST_LOST)
+    return min(abs(excess) / max(least_events, 1e-12), abs(relative) / max(enough, 1e-12))

@@ -8,10 +8,13 @@ day has not taught yet is borrowed from the same hour of the other days, and tha
 from __future__ import annotations
 
 from array import array
+from functools import lru_cache
 from typing import Final
 
-from ruptura.core.contracts.tuning import are_finite
-from ruptura.core.ingest.calendar import Phase
+import msgspec
+
+from ruptura.core.detect.protocol import Position
+from ruptura.core.detect.state import vector, vector_bytes
 
 HOURS: Final = 24
 KINDS_OF_DAY: Final = 4
@@ -22,43 +25,52 @@ VISITS_REMEMBERED: Final = (15.0, 6.0, 6.0, 6.0)
 _SPAN: Final = 2 * HOURS
 """A row of a profile: the sums of the hours, then their exposures."""
 
-_EMPTY: Final = bytes(8 * HOURS)
-
 VISITS_TRUSTED: Final = (2.0, 2.0, 2.0, 4.0)
 """Days of each kind after which an hour is known; one holiday tells little of the next."""
 
 
-class Grid:
-    """What all profiles share, for buckets of one length; of one engine, so of one thread.
+_DAYS_REMEMBERED: Final = 21.0
+"""The same of all days together."""
 
-    Args:
-        buckets_per_hour: Buckets in an hour, at least 1/24.
+
+class Grid(msgspec.Struct, frozen=True):
+    """What all profiles of buckets of one length have in common.
 
     Attributes:
         visit: Buckets in which an hour is passed through once, at least 1.
         fades: Share forgotten with each bucket, by kind of day; the last is of all days together.
-        phase: What was looked at last; what follows is of it.
-        row: Where the row of its kind of day begins.
-        left, right: The hours between whose centres it lies.
-        share: How much of it is the right one's, in [0, 1).
     """
 
-    __slots__ = ("fades", "left", "phase", "right", "row", "share", "visit")
+    visit: float
+    fades: tuple[float, ...]
 
-    def __init__(self, buckets_per_hour: float) -> None:
+    @classmethod
+    def of(cls, buckets_per_hour: float) -> Grid:
+        """Return the grid for so many buckets in an hour, at least 1/24."""
         visit = max(buckets_per_hour, 1.0)
-        self.visit = visit
-        self.fades = tuple(1.0 / (visits * visit) for visits in (*VISITS_REMEMBERED, 21.0))
-        self.turn(Phase(0, 0.5, True))
+        remembered = (*VISITS_REMEMBERED, _DAYS_REMEMBERED)
+        return cls(visit, tuple(1.0 / (visits * visit) for visits in remembered))
 
-    def turn(self, phase: Phase) -> None:
-        """Look at a phase; all series of a service have the same one in a bucket."""
-        at = phase.hour - 0.5
-        left = int(at // 1.0)
-        self.share = at - left
-        self.left, self.right = left % HOURS, (left + 1) % HOURS
-        self.row = _SPAN * (phase.day_type + 1)
-        self.phase = phase
+
+@lru_cache(maxsize=256)  # all series of a service ask for the same one in a bucket
+def position(day_type: int, hour: float) -> Position:
+    """Return where in a profile a moment lies.
+
+    Args:
+        day_type: As in `Phase`.
+        hour: Of the day, in [0, 24).
+
+    >>> position(0, 9.75)
+    Position(day_type=0, left=9, right=10, share=0.25)
+    """
+    at = hour - 0.5
+    left = int(at // 1.0)
+    return Position(day_type, left % HOURS, (left + 1) % HOURS, at - left)
+
+
+Rate = tuple[float, float, float, float]
+"""A rate, that of the same hour on any day, the share of it that this kind of day has taught itself
+in [0, 1), and the exposure behind it in buckets."""
 
 
 class Weekly:
@@ -68,7 +80,7 @@ class Weekly:
     have come: most series have not seen a holiday yet, and there may be many series.
 
     Args:
-        grid: Shared by all profiles.
+        grid: Of its buckets.
     """
 
     __slots__ = ("_cells", "_grid")
@@ -82,70 +94,55 @@ class Weekly:
         """Buckets in which an hour is passed through once, at least 1."""
         return self._grid.visit
 
-    def rate(
-        self, phase: Phase, overall: float, belief: float
-    ) -> tuple[float, float, float, float]:
-        """Return what the profile says of a phase.
+    def rate(self, at: Position, overall: float, belief: float) -> Rate:
+        """Return what the profile says of a moment.
 
         Args:
-            phase: Where in the week.
+            at: Where in the week.
             overall: The mean to start from where nothing is known.
             belief: How much that counts against what an hour has taught itself, as a share of
                 one visit.
-
-        Returns:
-            rate, the rate of the same hour on any day, the share of it that this kind of day
-            has taught itself in [0, 1), and the exposure behind it in buckets.
         """
-        grid = self._grid
-        if grid.phase is not phase:
-            grid.turn(phase)
-        share = grid.share
-        rate, pooled, known, exposure = self._hour(grid.left, overall, belief)
+        day_type, left, right, share = at
+        found = self._hour(day_type, left, overall, belief)
         if share:
-            r, p, k, e = self._hour(grid.right, overall, belief)
-            keep = 1.0 - share
-            rate = keep * rate + share * r
-            pooled = keep * pooled + share * p
-            known = keep * known + share * k
-            exposure = keep * exposure + share * e
-        return rate, pooled, known, exposure
+            found = _between(found, self._hour(day_type, right, overall, belief), share)
+        return found
 
-    def range(self, phase: Phase, overall: float, belief: float) -> tuple[float, float]:
-        """Return the least and the greatest rate of the four hours around a phase; as `rate`."""
-        grid = self._grid
-        if grid.phase is not phase:
-            grid.turn(phase)
-        rates = [
-            self._hour(hour % HOURS, overall, belief)[0]
-            for hour in (grid.left - 1, grid.left, grid.right, grid.right + 1)
-        ]
-        return min(rates), max(rates)
+    def surroundings(
+        self, at: Position, overall: float, belief: float
+    ) -> tuple[float, float, float, float, float, float]:
+        """Return `rate`, then the least and the greatest rate of the four hours around."""
+        day_type, left, right, share = at
+        one = self._hour(day_type, left, overall, belief)
+        other = self._hour(day_type, right, overall, belief)
+        before = self._hour(day_type, (left - 1) % HOURS, overall, belief)[0]
+        after = self._hour(day_type, (right + 1) % HOURS, overall, belief)[0]
+        least = min(before, one[0], other[0], after)
+        most = max(before, one[0], other[0], after)
+        return (*(_between(one, other, share) if share else one), least, most)
 
-    def _hour(self, hour: int, overall: float, belief: float) -> tuple[float, float, float, float]:
-        grid, cells = self._grid, self._cells
-        visit = grid.visit
+    def _hour(self, day_type: int, hour: int, overall: float, belief: float) -> Rate:
+        cells = self._cells
+        visit = self._grid.visit
         prior = belief * visit
         pooled = (cells[hour] + prior * overall) / (cells[hour + HOURS] + prior)
-        cell = grid.row + hour
+        cell = _SPAN * (day_type + 1) + hour
         if cell >= len(cells):
             return prior * pooled / prior, pooled, 0.0, visit
         exposure = cells[cell + HOURS]
         rate = (cells[cell] + prior * pooled) / (exposure + prior)
         return rate, pooled, exposure / (exposure + visit), exposure + visit
 
-    def learn(self, phase: Phase, value: float, size: float, weight: float) -> None:
+    def learn(self, at: Position, value: float, size: float, weight: float) -> None:
         """Add a value over an exposure (1 bucket, or a denominator) with a weight in (0, 1]."""
-        grid = self._grid
-        if grid.phase is not phase:
-            grid.turn(phase)
-        missing = grid.row + _SPAN - len(self._cells)
+        day_type, left, right, share = at
+        missing = _SPAN * (day_type + 2) - len(self._cells)
         if missing > 0:
             self._cells = array("d", self._cells.tobytes() + bytes(8 * missing))
-        share = grid.share
-        self._add(phase.day_type, grid.left, value, size, weight * (1.0 - share))
+        self._add(day_type, left, value, size, weight * (1.0 - share))
         if share:
-            self._add(phase.day_type, grid.right, value, size, weight * share)
+            self._add(day_type, right, value, size, weight * share)
 
     def scale(self, factor: float) -> None:
         """Multiply all rates, at least 0: the level of the whole profile has moved."""
@@ -161,53 +158,42 @@ class Weekly:
             for hour in range(at, at + HOURS):
                 cells[hour] += change * cells[hour + HOURS]
 
-    def _add(self, kind: int, hour: int, value: float, size: float, weight: float) -> None:
-        grid, cells = self._grid, self._cells
+    def _add(self, day_type: int, hour: int, value: float, size: float, weight: float) -> None:
+        cells, fades = self._cells, self._grid.fades
         amount, exposure = weight * value, weight * size
-        keep = 1.0 - grid.fades[KINDS_OF_DAY] * weight
-        cells[hour] = cells[hour] * keep + amount
-        cells[hour + HOURS] = cells[hour + HOURS] * keep + exposure
-        cell = grid.row + hour
-        keep = 1.0 - grid.fades[kind] * weight
-        cells[cell] = cells[cell] * keep + amount
-        cells[cell + HOURS] = cells[cell + HOURS] * keep + exposure
+        decay = 1.0 - fades[KINDS_OF_DAY] * weight
+        cells[hour] = cells[hour] * decay + amount
+        cells[hour + HOURS] = cells[hour + HOURS] * decay + exposure
+        cell = _SPAN * (day_type + 1) + hour
+        decay = 1.0 - fades[day_type] * weight
+        cells[cell] = cells[cell] * decay + amount
+        cells[cell + HOURS] = cells[cell + HOURS] * decay + exposure
 
     def dump(self) -> bytes:
-        """Return the state as native doubles: sums of all rows, then exposures.
+        """Return the state: rows of 24 sums and 24 exposures, little-endian doubles.
 
-        Rows are in the order of the kinds of day; the one of all days together is the last.
+        The first row is of all days together; those of the kinds of day follow in their order, as
+        far as such days have come.
         """
-        cells = self._cells
-        rows = [
-            cells[at : at + HOURS].tobytes() if at < len(cells) else _EMPTY
-            for part in (0, HOURS)
-            for at in range(part, part + _SPAN * (KINDS_OF_DAY + 1), _SPAN)
-        ]
-        half = KINDS_OF_DAY + 1
-        return b"".join((*rows[1:half], rows[0], *rows[half + 1 :], rows[half]))
-
-    @staticmethod
-    def dumped_bytes() -> int:
-        """Return the length of a dump."""
-        return 8 * _SPAN * (KINDS_OF_DAY + 1)
+        return vector_bytes(self._cells)
 
     def load(self, state: bytes) -> None:
         """Take a state back; ValueError if it could not be one."""
-        if len(state) != self.dumped_bytes():
+        cells = vector(state, "profile")
+        rows = len(cells) // _SPAN
+        if len(cells) % _SPAN or not 1 <= rows <= KINDS_OF_DAY + 1:
             raise ValueError("not the profile of a week")
-        half = len(state) // 2
-        rows: list[bytes] = []
-        held = 0
-        for row in (KINDS_OF_DAY, *range(KINDS_OF_DAY)):
-            at = row * len(_EMPTY)
-            sums = state[at : at + len(_EMPTY)]
-            exposures = state[half + at : half + at + len(_EMPTY)]
-            rows += (sums, exposures)
-            if row == KINDS_OF_DAY or sums != _EMPTY or exposures != _EMPTY:
-                held = len(rows)
-        cells = array("d", b"".join(rows[:held]))
-        if not are_finite(cells) or any(
-            min(cells[at : at + HOURS]) < 0.0 for at in range(HOURS, len(cells), _SPAN)
-        ):
-            raise ValueError("a profile with numbers that are none")
+        if any(min(cells[at : at + HOURS]) < 0.0 for at in range(HOURS, len(cells), _SPAN)):
+            raise ValueError("profile: exposures under 0")
         self._cells = cells
+
+
+def _between(one: Rate, other: Rate, share: float) -> Rate:
+    """Return what lies so far between two hours: linear B-splines."""
+    rest = 1.0 - share
+    return (
+        rest * one[0] + share * other[0],
+        rest * one[1] + share * other[1],
+        rest * one[2] + share * other[2],
+        rest * one[3] + share * other[3],
+    )

@@ -1,13 +1,44 @@
-"""What is normal: the protocol that every detector's model keeps."""
+"""The protocol of detection: predict, score, learn; values only.
+
+    prediction = detector.predict(start, phase)
+    score = detector.score(prediction, observation)
+    detector.learn(prediction, observation, weight, score)
+
+`predict` and `score` change nothing, however often and in whatever order they are called; only
+`learn` does. Below the protocol stand River-style estimators of what is normal (`Baseline`).
+"""
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
+from ruptura.core.detect.scan_result import ScanResult
+from ruptura.core.detect.state import Component
 from ruptura.core.ingest.calendar import Phase
 from ruptura.core.series.registry import SeriesSpec
+
+SUSPICION: Final = 0.01
+"""Tail probability of the windows under which a deviation starts, and learning grows cautious."""
+
+RELIEF: Final = 0.05
+"""Tail probability of the windows above which a deviation ends."""
+
+
+class Position(NamedTuple):
+    """Where a moment lies in the profile of a week: between the centres of two hours.
+
+    Attributes:
+        day_type: As in `Phase`.
+        left, right: The hours, in [0, 24).
+        share: How much of it is the right one's, in [0, 1).
+    """
+
+    day_type: int
+    left: int
+    right: int
+    share: float
 
 
 class Expectation(msgspec.Struct, frozen=True, gc=False):
@@ -22,48 +53,137 @@ class Expectation(msgspec.Struct, frozen=True, gc=False):
             apart where it is not (the first holiday lies between a Sunday and a working day).
         deviation: Standard deviation of a gauge; 0 for counts and ratios, whose spread follows
             from the mean.
-        doubt: Standard error of the mean, relative to it (counts, ratios) or absolute (gauges).
-        freedom: Degrees of freedom of the tail.
+        standard_error: Of the mean, relative to it (counts, ratios) or absolute (gauges).
+        degrees_of_freedom: Of the tail of a gauge.
+        position: Where in the week it is of; None where the week does not matter.
+        rate: What the profile of the week says there, before the level.
+        known: Share of it that this kind of day has taught itself, in [0, 1).
     """
 
     mean: float
     low: float
     high: float
     deviation: float
-    doubt: float
-    freedom: float
+    standard_error: float
+    degrees_of_freedom: float
+    position: Position | None = None
+    rate: float = 0.0
+    known: float = 0.0
 
 
-class Baseline(Protocol):
-    """An online model of one series: score first, then learn. No clock, no chance, O(1)."""
+class Baseline(Component, Protocol):
+    """An online estimator of what is normal for one series. No clock, no chance, O(1)."""
 
     def expect_one(self, phase: Phase) -> Expectation:
-        """Tell what is normal at this phase of the week."""
+        """Tell what is normal at this phase of the week; changes nothing."""
 
-    def learn_one(self, value: float, size: float, phase: Phase, weight: float) -> None:
+    def learn_one(self, value: float, size: float, expected: Expectation, weight: float) -> None:
         """Learn one bucket.
 
         Args:
             value: Events (count), numerator (ratio) or level in the series' scale (gauge).
             size: Denominator of a ratio; 1 otherwise.
-            phase: Where in the week the bucket lies.
+            expected: What `expect_one` has told of its phase.
             weight: Over 0, how much to believe it: 1 for what is normal, little during an anomaly
                 but never nothing, over 1 while a new level is becoming the normal one.
         """
 
-    def dump(self) -> bytes:
-        """Return the state, small and explicit."""
-
-    def load(self, state: bytes) -> None:
-        """Take the state back.
-
-        Raises:
-            ValueError: the bytes are not a state of this model.
-        """
-
 
 class BaselineFactory(Protocol):
-    """Makes the model of a new series."""
+    """Makes the estimator of a new series."""
 
     def __call__(self, spec: SeriesSpec) -> Baseline:
-        """Return a fresh model for a series of this kind."""
+        """Return a fresh one for a series of this kind."""
+
+
+class Observation(msgspec.Struct, frozen=True, gc=False):
+    """What a bucket held.
+
+    Attributes:
+        value: Events, numerator, or level, in base units.
+        size: Denominator of a ratio, over 0; 1 otherwise.
+    """
+
+    value: float
+    size: float = 1.0
+
+
+class Prediction(msgspec.Struct, frozen=True, gc=False):
+    """What is expected of a bucket.
+
+    Attributes:
+        start: Of the bucket, in seconds since the Unix epoch.
+        phase: Where in the week it lies.
+        expected: What is normal there.
+        is_warm: Whether enough was seen for it to be judged.
+    """
+
+    start: float
+    phase: Phase
+    expected: Expectation
+    is_warm: bool
+
+
+class Score(msgspec.Struct, frozen=True, gc=False):
+    """How surprising a bucket was, and what ended with it.
+
+    Attributes:
+        above, below: Tail probabilities of the windows that end with the bucket, corrected by
+            experience, in (0, 1].
+        silence: Probability that nothing at all since the last event is chance, in (0, 1].
+        strongest: The smallest of the three.
+        bucket: Two-sided tail probability of the bucket by itself, corrected, in (0, 1].
+        expected, lower, upper: What was expected of it and the ends of the band, in base units.
+        since: Start of the bucket in which the present deviation began; NaN: there is none.
+        windows: What the windows say before the correction, and their sums.
+        bucket_above, bucket_below: Tail probabilities of the bucket before the correction.
+    """
+
+    above: float
+    below: float
+    silence: float
+    strongest: float
+    bucket: float
+    expected: float
+    lower: float
+    upper: float
+    since: float
+    windows: ScanResult
+    bucket_above: float
+    bucket_below: float
+
+
+class Detector(Protocol):
+    """Detector of one series."""
+
+    def predict(self, start: float, phase: Phase) -> Prediction:
+        """Tell what a bucket should hold; changes nothing.
+
+        Args:
+            start: Of the bucket, in seconds since the Unix epoch.
+            phase: Where in the week it lies.
+        """
+
+    def score(self, prediction: Prediction, observation: Observation) -> Score | None:
+        """Tell how surprising a bucket is; changes nothing.
+
+        Returns:
+            None while the detector warms up: that is not the same as normal.
+        """
+
+    def learn(
+        self,
+        prediction: Prediction,
+        observation: Observation,
+        weight: float,
+        score: Score | None = None,
+    ) -> None:
+        """Let the bucket pass, and learn it.
+
+        Args:
+            prediction: Made after the last bucket was learned.
+            observation: What the bucket held.
+            weight: How much to believe it, as `Baseline.learn_one`; 0: nothing of it is learned,
+                though its deviation adds up with those to come.
+            score: What `score` told of the same values; None: it is computed anew.
+        """

@@ -1,11 +1,11 @@
-"""Evidence over time: one strange bucket matters little, several in the same direction much.
+"""Scan statistic: one strange bucket matters little, several in the same direction much.
 
 For each of a few time scales the deviations are summed with exponentially fading weights, and
 the sum is judged by the tail of its family: generalised likelihood ratios over windows of several
 lengths, cheaply (Lai, Sequential Changepoint Detection in Quality Control and Dynamical Systems,
 J. R. Statist. Soc. B 57, 1995). What varies is learned: the variance of single buckets in
-`Dispersion`, and per scale how much more the sums vary than independent buckets would (rush
-hours, weather, autocorrelation), the inflation.
+`Dispersion`, and per scale the variance inflation factor, how much more the sums vary than
+independent buckets would (rush hours, weather, autocorrelation).
 """
 
 from __future__ import annotations
@@ -13,14 +13,18 @@ from __future__ import annotations
 import math
 import struct
 from array import array
-from typing import Final
+from typing import ClassVar, Final
 
-from ruptura.core.contracts.tuning import are_finite
-from ruptura.core.detect import tails
+import msgspec
+
+from ruptura.core.contracts.tuning import Amount, Finite, Tally
 from ruptura.core.detect.dispersion import Dispersion
+from ruptura.core.detect.likelihood import LEAST_VARIANCE, Likelihood, Window
 from ruptura.core.detect.protocol import Expectation
-from ruptura.core.detect.scan_result import NOTHING, Finding
-from ruptura.core.series.registry import Family
+from ruptura.core.detect.scan_result import NONE, Deviation, ScanResult
+from ruptura.core.detect.state import vector, vector_bytes
+
+VERSION: Final = 1
 
 SCALES_SECONDS: Final = (300.0, 900.0, 3600.0)
 
@@ -35,10 +39,10 @@ STRIDE: Final = 4
 _SURELY: Final = 2.5
 """Deviations that are taken off a short scale's effect: it is larger in 19 cases of 20."""
 
-_FREAK: Final = 6.0
-"""Deviations to which a single bucket is cut before it is added up."""
+_WINSOR_DEVIATIONS: Final = 6.0
+"""To which a single bucket is winsorised before it is added up."""
 
-_MOST_CUT: Final = 10.0
+_MOST_WINSORISED: Final = 10.0
 
 _MATTERS_TWICE: Final = 2.0
 """Where the deviation is small, a bucket keeps so many times the least effect that matters:
@@ -53,8 +57,8 @@ _SURE: Final = 2.33
 _SEEN, _LOW, _HIGH, _SPREAD, _SIZE, _INFLATION = range(6)
 _CELLS: Final = 6
 _ROW: Final = struct.Struct(f"{_CELLS}d")
-_ROW_BYTES: Final = _ROW.size
-_pack = _ROW.pack_into
+"""Of one scale: the sum; what was expected of it, at least and at most; its variance were buckets
+independent; sum of the sizes; and the learned variance inflation factor."""
 
 
 class Scales:
@@ -64,84 +68,114 @@ class Scales:
         bucket_seconds: Length of a bucket.
 
     Attributes:
-        keep: Share of a sum that is left after one bucket, by scale; 0 for single buckets.
+        decay: Share of a sum that is left after one bucket, by scale; 0 for single buckets.
         units: What a bucket adds to the variance of a faded sum over what it adds to its mean.
+        rows: Pairs of the two.
+        pack: Makes bytes of the rows of all scales.
         memory: Buckets after which what was learned of dispersion has faded to 1/e.
         longest: Buckets of the longest scale.
     """
 
-    __slots__ = ("bucket_seconds", "count", "keep", "longest", "memory", "rows", "units")
+    __slots__ = (
+        "bucket_seconds",
+        "count",
+        "decay",
+        "longest",
+        "memory",
+        "pack",
+        "rows",
+        "units",
+    )
 
     def __init__(self, bucket_seconds: float) -> None:
         self.bucket_seconds = bucket_seconds
         lengths = [s / bucket_seconds for s in SCALES_SECONDS if s >= 2.0 * bucket_seconds]
         lengths = lengths or [3.0]
-        self.keep = (0.0, *(1.0 - 1.0 / length for length in lengths))
-        self.units = tuple(1.0 / (1.0 + keep) for keep in self.keep)
-        self.rows = tuple(zip(self.keep, self.units, strict=True))
-        self.count = len(self.keep)
+        self.decay = (0.0, *(1.0 - 1.0 / length for length in lengths))
+        self.units = tuple(1.0 / (1.0 + decay) for decay in self.decay)
+        self.rows = tuple(zip(self.decay, self.units, strict=True))
+        self.count = len(self.decay)
+        self.pack = struct.Struct(f"{_CELLS * self.count}d").pack
         self.longest = lengths[-1]
         self.memory = max(_DISPERSION_SECONDS / bucket_seconds, 30.0)
 
 
-class Evidence:
+class ScanState(msgspec.Struct, frozen=True, array_like=True):
+    """All that a `ScanStatistic` remembers.
+
+    Attributes:
+        learned: Buckets that have taught the variance inflation, by their weights.
+        skipped: Buckets since the last that was a lesson.
+        winsorised: As in `ScanResult`.
+        sums: Six little-endian doubles for each scale: the sum; what was expected of it, at least
+            and at most; its variance were buckets independent; sum of the sizes; and the variance
+            inflation factor.
+    """
+
+    learned: Amount
+    skipped: Tally
+    winsorised: Finite
+    sums: bytes
+
+
+class ScanStatistic:
     """The faded sums of one series.
 
     Args:
-        family: Decides the tail.
+        likelihood: Of its family.
         scales: Shared by all series.
+        dispersion: Of its single buckets; it learns with the sums.
+
+    Attributes:
+        likelihood: As the argument; another of the same family may take its place.
     """
 
+    VERSION: ClassVar[int] = VERSION
+    STATE: ClassVar[type[msgspec.Struct]] = ScanState
+
     __slots__ = (
-        "_cells",
-        "_cut",
-        "_deviation",
-        "_family",
+        "_dispersion",
         "_learned",
-        "_own",
         "_scales",
-        "_single",
         "_skipped",
-        "_trials",
+        "_sums",
+        "_winsorised",
+        "likelihood",
     )
 
-    def __init__(self, family: Family, scales: Scales) -> None:
-        self._family = family
+    def __init__(self, likelihood: Likelihood, scales: Scales, dispersion: Dispersion) -> None:
+        self.likelihood = likelihood
         self._scales = scales
+        self._dispersion = dispersion
         self._learned = 0.0
         self._skipped = 0
-        self._cut = 0.0  # buckets in a row that were cut, by their side
-        self._single = Dispersion(
-            scales.memory / STRIDE, believed=1.04 if family == "gauge" else 1.5
-        )
-        # Of the last bucket: its deviation from the mean, the variance that its family gives it,
-        # and what its dispersion goes with.
-        self._deviation, self._own, self._trials = 0.0, 1.0, 0.0
-        self._cells = array("d", bytes(8 * _CELLS * scales.count))
-        for at in range(_INFLATION, len(self._cells), _CELLS):
-            self._cells[at] = 1.0
+        self._winsorised = 0.0
+        self._sums: bytes = scales.pack(*(0.0, 0.0, 0.0, 0.0, 0.0, 1.0) * scales.count)
 
-    def dispersion(self, trials: float, *, longest: bool = False) -> float:
+    def dispersion(self, exposure: float, *, longest: bool = False) -> float:
         """Return variance over what the family gives, of single buckets or the longest sums.
 
         Args:
-            trials: The mean of a count, the denominator of a ratio; 0 for a gauge.
+            exposure: The mean of a count, the denominator of a ratio; 0 for a gauge.
             longest: Whether of a bucket among those of the longest scale.
         """
-        single = self._single.at(trials)
+        single = self._dispersion.at(exposure)
         if longest:
-            single *= self._inflation(len(self._cells) - _CELLS, self._scales.keep[-1])
+            scales = self._scales
+            row = _ROW.unpack_from(self._sums, _ROW.size * (scales.count - 1))
+            single *= self._inflation(row[_INFLATION], scales.decay[-1])
         return single
 
     @property
-    def freedom(self) -> float:
-        """Degrees of freedom of a single bucket of a gauge."""
-        return self._single.freedom
+    def recent(self) -> float:
+        """What was seen within some minutes: the faded sum of the longest scale but one."""
+        at = _ROW.size * max(self._scales.count - 2, 0)
+        return float(_ROW.unpack_from(self._sums, at)[_SEEN])
 
-    def add(  # noqa: PLR0915  # the hot loop: calls would cost more than it does
+    def score(
         self, observed: float, size: float, expected: Expectation, effect: float = 0.0
-    ) -> Finding:
-        """Add a bucket and judge the sums.
+    ) -> ScanResult:
+        """Judge the sums with one more bucket; changes nothing.
 
         Args:
             observed: Events, numerator, or deviations from the mean for gauges.
@@ -149,194 +183,175 @@ class Evidence:
             expected: From before the bucket was seen.
             effect: Least deviation of a bucket that matters, in the unit of `observed`.
         """
-        cells = self._cells
-        family = self._family
-        is_gauge = family == "gauge"
-        if is_gauge:
-            deviation = expected.deviation
-            low = (expected.low - expected.mean) / deviation
-            high = (expected.high - expected.mean) / deviation
-            mean, own, trials = 0.0, 1.0, 0.0
-            doubt = expected.doubt / deviation
-        else:
-            mean = expected.mean * size
-            low, high = expected.low * size, expected.high * size
-            own = max(mean * (1.0 - expected.mean) if family == "ratio" else mean, 1e-9)
-            trials = size if family == "ratio" else mean
-            doubt = expected.doubt
-        single = self._single
-        spread = own * single.at(trials)
-        reach = _FREAK * spread**0.5 + (0.0 if is_gauge else 3.0)
-        if effect:
-            reach = max(reach, _MATTERS_TWICE * effect)
-        # Freaks are single: what lies as far out once more keeps more of it.
-        side = 1.0 if observed > high + reach else -1.0 if observed < low - reach else 0.0
-        cut = self._cut if self._cut * side > 0.0 else 0.0
-        self._cut = max(min(cut + side, _MOST_CUT), -_MOST_CUT)
-        reach *= 1.0 + abs(cut)
-        value = min(max(observed, low - reach), high + reach)
-        self._deviation, self._own, self._trials = value - mean, own, trials
-        young = self._learned
-        ties = single.ties
-        finding = None
-        at = 0
-        # Whole rows at a time: an array gives and takes single numbers slowly.
-        for (keep, unit), row in zip(self._scales.rows, _ROW.iter_unpack(cells), strict=True):
+        likelihood, dispersion = self.likelihood, self._dispersion
+        mean, low, high, variance, exposure, error = likelihood.reference(expected, size)
+        spread = variance * dispersion.at(exposure)
+        reach = _WINSOR_DEVIATIONS * spread**0.5 + likelihood.WINSOR_MARGIN
+        reach = max(reach, _MATTERS_TWICE * effect)
+        value, winsorised = observed, 0.0
+        if not low - reach <= observed <= high + reach:
+            value, winsorised = self._winsorised_value(observed, low, high, reach)
+        above = below = NONE
+        sums: list[float] = []
+        rows = zip(self._scales.rows, _ROW.iter_unpack(self._sums), strict=True)
+        for (decay, unit), row in rows:
             seen, low_sum, high_sum, spread_sum, sizes, inflation = row
-            seen = seen * keep + value
-            low_sum = low_sum * keep + low
-            high_sum = high_sum * keep + high
-            spread_sum = spread_sum * keep * keep + spread
-            sizes = sizes * keep + size
-            _pack(cells, at, seen, low_sum, high_sum, spread_sum, sizes, inflation)
-            at += _ROW_BYTES
-            excess = seen - high_sum if seen > high_sum else min(seen - low_sum, 0.0)
+            seen = seen * decay + value
+            low_sum = low_sum * decay + low
+            high_sum = high_sum * decay + high
+            spread_sum = spread_sum * decay * decay + spread
+            sizes = sizes * decay + size
+            sums += (seen, low_sum, high_sum, spread_sum, sizes, inflation)
+            excess = 0.0
+            if seen > high_sum:
+                excess = seen - high_sum
+            elif seen < low_sum:
+                excess = seen - low_sum
             # Under two deviations no tail is worth computing: it could not become a signal.
             if excess * excess <= 4.0 * spread_sum:
                 continue
-            if keep:
-                trust = young / (young + _YOUNG_BUCKETS / (1.0 - keep))
-                tied = (1.0 + keep * ties) / (1.0 - keep * ties)
-                inflation = max(trust * inflation + (1.0 - trust) * tied, 1.0)
-            doubtful = doubt * (sizes if is_gauge else high_sum)
-            variance = inflation * spread_sum + doubtful * doubtful
-            if excess * excess > 4.0 * variance:
-                if finding is None:
-                    finding = Finding()
-                base = high_sum if excess > 0.0 else low_sum
-                if is_gauge:
-                    # A sum of n is as much nearer to the normal as it is long (kurtosis over n).
-                    many = max((1.0 + keep * keep) / ((1.0 - keep * keep) * inflation), 1.0)
-                    freedom = min(2.0 + (single.freedom - 2.0) * many, expected.freedom)
-                    tail = tails.level_beyond(excess / variance**0.5, freedom)
-                else:
-                    tail = self._tail(seen, base, variance, sizes, unit, excess)
-                whole = sizes if is_gauge else max(base, 1e-9)
-                error = math.copysign(variance**0.5, excess)
-                finding.note(
-                    tail,
-                    excess,
-                    (excess - error) / whole,
-                    (excess - _SURELY * error) / whole,
-                    lasting=keep > 0.0,
-                )
-        if finding is None:
-            return NOTHING
-        looks = float(self._scales.count)
-        finding.above = min(1.0, finding.above * looks)
-        finding.below = min(1.0, finding.below * looks)
-        return finding
-
-    @property
-    def recent(self) -> float:
-        """What was seen within some minutes: the faded sum of the longest scale but one."""
-        return self._cells[max(len(self._cells) - 2 * _CELLS, 0) + _SEEN]
-
-    def _tail(
-        self, seen: float, base: float, variance: float, sizes: float, unit: float, excess: float
-    ) -> float:
-        # A faded sum varies less than its mean tells: count in units that make it so again.
-        base = max(base, 1e-9)
-        if self._family == "count":
-            dispersion = variance / (base * unit)
+            if decay:
+                inflation = self._inflation(inflation, decay)
+            doubtful = error * likelihood.extent(sizes, high_sum)
+            total = inflation * spread_sum + doubtful * doubtful
+            if excess * excess <= 4.0 * total:
+                continue
+            base = high_sum if excess > 0.0 else low_sum
+            window = Window(seen, base, excess, total, sizes, unit, decay, inflation)
+            deviation = self._deviation(window, expected)
             if excess > 0.0:
-                return tails.count_above(seen / unit, base / unit, dispersion)
-            return tails.count_below(seen / unit, base / unit, dispersion)
-        rate = min(base / sizes, 1.0 - 1e-9)
-        dispersion = variance / (base * (1.0 - rate) * unit)
-        if excess > 0.0:
-            return tails.ratio_above(seen / unit, sizes / unit, rate, dispersion)
-        return tails.ratio_below(seen / unit, sizes / unit, rate, dispersion)
+                above = above.with_scale(deviation)
+            else:
+                below = below.with_scale(deviation)
+        if above is not NONE or below is not NONE:
+            looks = float(self._scales.count)
+            above, below = above.corrected(looks), below.corrected(looks)
+        return ScanResult(
+            above,
+            below,
+            self._scales.pack(*sums),
+            winsorised,
+            value - mean,
+            variance,
+            exposure,
+            _is_vague(low, high),
+        )
 
-    def settle(self, finding: Finding, suspicion: float) -> None:
+    def _winsorised_value(
+        self, observed: float, low: float, high: float, reach: float
+    ) -> tuple[float, float]:
+        """Return the value of an outlier, and how many there were in a row, by their side.
+
+        Outliers are single: what lies as far out once more keeps more of it.
+        """
+        side = 1.0 if observed > high else -1.0
+        before = self._winsorised if self._winsorised * side > 0.0 else 0.0
+        reach *= 1.0 + abs(before)
+        winsorised = max(min(before + side, _MOST_WINSORISED), -_MOST_WINSORISED)
+        return min(max(observed, low - reach), high + reach), winsorised
+
+    def _deviation(self, window: Window, expected: Expectation) -> Deviation:
+        likelihood = self.likelihood
+        tail = likelihood.window_tail(window, expected, self._dispersion.degrees_of_freedom)
+        whole = likelihood.extent(window.size, max(window.base, LEAST_VARIANCE))
+        error = math.copysign(window.variance**0.5, window.excess)
+        return Deviation(
+            tail,
+            window.excess,
+            (window.excess - error) / whole,
+            (window.excess - _SURELY * error) / whole,
+            window.decay > 0.0,
+        )
+
+    def settled(self, result: ScanResult, suspicion: float) -> ScanResult:
         """Forget a deviation that has ended, though a long scale still remembers it.
 
         Hours after a short rupture the sum of the longest scale is still strange. Once the rupture
-        is over its evidence has been heard and begins anew, as a chart does after its alarm (Page,
+        is over its deviation has been told and begins anew, as a chart does after its alarm (Page,
         Continuous Inspection Schemes, Biometrika 41, 1954).
 
         Args:
-            finding: What `add` has just found; the side that is over becomes 1.
+            result: What `score` has told; the side that is over becomes 1.
             suspicion: Tail probability under which there is a deviation to speak of.
         """
-        if finding.above < suspicion and self._is_over(above=True):
-            finding.above = 1.0
-            self.forget()
-        if finding.below < suspicion and self._is_over(above=False):
-            finding.below = 1.0
-            self.forget()
+        if result.above.probability < suspicion and self._is_over(result.sums, above=True):
+            result = _forgotten(msgspec.structs.replace(result, above=NONE))
+        if result.below.probability < suspicion and self._is_over(result.sums, above=False):
+            result = _forgotten(msgspec.structs.replace(result, below=NONE))
+        return result
 
-    def _is_over(self, *, above: bool) -> bool:
+    def _is_over(self, sums: bytes, *, above: bool) -> bool:
         """Whether a shorter scale, with those below it, speaks against what a longer one remembers.
 
         They are calm, and would hardly be were that deviation still going on. A deviation that is
         too small to be seen at the shorter scales is never over by this rule: it has to fade.
         """
+        likelihood = self.likelihood
         sign = 1.0 if above else -1.0
-        is_gauge = self._family == "gauge"
-        rows = list(_ROW.iter_unpack(self._cells))
+        rows = list(_ROW.iter_unpack(sums))
         levels = []
         for seen, low, high, _, sizes, _ in rows:
             base = high if above else low
-            levels.append(sign * (seen - base) / max(sizes if is_gauge else base, 1e-9))
-        for at, (_, low, high, spread, sizes, _) in enumerate(rows[:-1]):
-            unit = sizes if is_gauge else (high if above else low)
-            keep = self._scales.keep[at]
-            inflation = self._inflation(at * _CELLS, keep) if keep else 1.0
-            deviation = max(inflation * spread, 1e-9) ** 0.5
-            excess = levels[at] * unit
+            extent = likelihood.extent(sizes, base)
+            levels.append(sign * (seen - base) / max(extent, LEAST_VARIANCE))
+        for at, (_, low, high, spread, sizes, learned) in enumerate(rows[:-1]):
+            extent = likelihood.extent(sizes, high if above else low)
+            decay = self._scales.decay[at]
+            inflation = self._inflation(learned, decay) if decay else 1.0
+            deviation = max(inflation * spread, LEAST_VARIANCE) ** 0.5
+            excess = levels[at] * extent
             if excess > _CALM * deviation:
                 return False
             going_on = max(levels[at + 1 :])
-            if above and not is_gauge:
-                deviation *= (1.0 + going_on) ** 0.5
-            if at > 0 and excess < going_on * unit - _SURE * deviation:
+            if above:
+                deviation *= likelihood.variance_growth(going_on) ** 0.5
+            if at > 0 and excess < going_on * extent - _SURE * deviation:
                 return True
         return False
 
-    def forget(self) -> None:
-        """Take the sums to be what was expected."""
-        self._cut = 0.0
-        cells = self._cells
-        for at in range(0, len(cells), _CELLS):
-            cells[at] = min(max(cells[at], cells[at + _LOW]), cells[at + _HIGH])
+    def _inflation(self, learned: float, decay: float) -> float:
+        """How much more the sums vary than of independent buckets, at the scale of this decay.
 
-    def _inflation(self, at: int, keep: float) -> float:
-        """How much more the sums vary than of independent buckets, at the scale of these cells.
-
-        What the sums themselves have taught, and while that is little, what a chain with the ties
-        of neighbouring buckets would have (Priestley, Spectral Analysis and Time Series, 5.3.1).
+        What the sums themselves have taught, and while that is little, what a chain with the
+        lag-1 autocorrelation of the buckets would have (Priestley, Spectral Analysis and Time
+        Series, 5.3.1).
         """
-        ties = self._single.ties
-        trust = self._learned / (self._learned + _YOUNG_BUCKETS / (1.0 - keep))
-        tied = (1.0 + keep * ties) / (1.0 - keep * ties)
-        return max(trust * self._cells[at + _INFLATION] + (1.0 - trust) * tied, 1.0)
+        lag1 = self._dispersion.lag1_autocorrelation
+        trust = self._learned / (self._learned + _YOUNG_BUCKETS / (1.0 - decay))
+        correlated = (1.0 + decay * lag1) / (1.0 - decay * lag1)
+        return max(trust * learned + (1.0 - trust) * correlated, 1.0)
 
-    def learn(self, weight: float, single: float) -> None:
-        """Learn dispersion and inflation from the last bucket and the sums; call after `add`.
+    def advance(self, result: ScanResult) -> None:
+        """Let a bucket pass: the sums become those of its result."""
+        self._sums, self._winsorised = result.sums, result.winsorised
+
+    def learn(self, result: ScanResult, weight: float, single: float) -> None:
+        """Let a bucket pass, and learn dispersion and variance inflation from it and the sums.
 
         Args:
+            result: What `score` has told of it.
             weight: How much to believe the sums, in (0, 1].
             single: How much to believe the bucket by itself, in (0, 1].
         """
-        cells = self._cells
-        is_gauge = self._family == "gauge"
-        is_vague = _is_vague(cells, 0)
+        sums = self._sums = result.sums
+        self._winsorised = result.winsorised
+        is_standardised = self.likelihood.IS_STANDARDISED
+        is_vague = result.is_vague
         self._skipped += 1
-        is_due = self._skipped >= STRIDE
-        self._single.learn(
-            self._deviation,
-            self._own,
-            self._trials,
+        is_lesson = self._skipped >= STRIDE
+        self._dispersion.learn(
+            result.deviation,
+            result.variance,
+            result.exposure,
             single,
             is_vague=is_vague,
-            # What a gauge varies by is no matter of neighbours, which may be tied.
-            is_due=is_due and not (is_vague and is_gauge),
+            # What a gauge varies by is no matter of neighbours, which may be correlated.
+            is_lesson=is_lesson and not (is_vague and is_standardised),
         )
-        is_vague = is_vague and not is_gauge
+        is_vague = is_vague and not is_standardised
         if not is_vague:
             self._learned += weight
-        if not is_due:
+        if not is_lesson:
             return
         self._skipped = 0
         if is_vague:
@@ -344,39 +359,59 @@ class Evidence:
         memory = self._scales.memory
         # Later sums count more while the series is young: the first ones knew no shape of a day.
         step = min(2.0 * STRIDE * weight / min(self._learned + 2.0 * STRIDE, memory), 1.0)
-        for at, keep in zip(range(0, len(cells), _CELLS), self._scales.keep, strict=True):
-            if not keep or (not is_gauge and _is_vague(cells, at)):
-                continue
-            deviation = cells[at] if is_gauge else cells[at] - cells[at + _HIGH]
-            squared = deviation * deviation / cells[at + _SPREAD]
-            now = cells[at + _INFLATION]
-            usual = max(now, 1.0)
-            cells[at + _INFLATION] = now + step * (min(squared, _OUTLIER * usual) - now)
+        learned: list[float] = []
+        for decay, row in zip(self._scales.decay, _ROW.iter_unpack(sums), strict=True):
+            seen, low, high, spread, sizes, inflation = row
+            if decay and (is_standardised or not _is_vague(low, high)):
+                deviation = seen if is_standardised else seen - high
+                squared = deviation * deviation / spread
+                usual = max(inflation, 1.0)
+                inflation += step * (min(squared, _OUTLIER * usual) - inflation)
+            learned += (seen, low, high, spread, sizes, inflation)
+        self._sums = self._scales.pack(*learned)
 
-    def dump(self) -> tuple[float, int, bytes]:
+    def forget(self) -> None:
+        """Take the sums to be what was expected."""
+        self._winsorised, self._sums = 0.0, _within(self._sums)
+
+    def dump(self) -> ScanState:
         """Return the state."""
-        own = array("d", [self._cut]).tobytes()
-        return self._learned, self._skipped, self._single.dump() + own + self._cells.tobytes()
+        sums = vector_bytes(self._sums)
+        return ScanState(self._learned, self._skipped, self._winsorised, sums)
 
-    def load(self, learned: float, skipped: int, cells: bytes) -> None:
-        """Take the state back; ValueError if the bytes could not be of these scales."""
-        head = Dispersion.dumped_bytes()
-        if len(cells) != head + 8 + 8 * len(self._cells):
-            raise ValueError("not the evidence of these scales")
-        cut, found = array("d", cells[head : head + 8])[0], array("d", cells[head + 8 :])
+    def load(self, state: ScanState) -> None:
+        """Take the state back; ValueError if it could not be one of these scales."""
+        found = vector(state.sums, "sums")
+        if len(found) != _CELLS * self._scales.count:
+            raise ValueError("not the sums of these scales")
+        if not math.isfinite(state.learned):
+            raise ValueError("sums: not finite")
         if (
-            not are_finite(found)
-            or not -_MOST_CUT <= cut <= _MOST_CUT
-            or (self._family != "gauge" and min(found) < 0.0)
+            state.learned < 0.0
+            or not -_MOST_WINSORISED <= state.winsorised <= _MOST_WINSORISED
+            or (not self.likelihood.IS_STANDARDISED and min(found) < 0.0)
             or min(found[_SPREAD::_CELLS]) < 0.0
             or min(found[_SIZE::_CELLS]) < 0.0
             or min(found[_INFLATION::_CELLS]) < 0.0
         ):
-            raise ValueError("evidence with numbers that are none")
-        self._single.load(cells[:head])
-        self._learned, self._skipped, self._cells, self._cut = learned, skipped, found, cut
+            raise ValueError("sums that no series has")
+        self._learned, self._skipped = state.learned, state.skipped
+        self._winsorised, self._sums = state.winsorised, found.tobytes()
 
 
-def _is_vague(cells: array[float], at: int) -> bool:
-    """Whether what is normal has ends apart, at the scale whose cells begin here."""
-    return cells[at + _HIGH] - cells[at + _LOW] > 1e-9 * abs(cells[at + _HIGH]) + 1e-12
+def _is_vague(low: float, high: float) -> bool:
+    """Whether what is normal has ends apart."""
+    return high - low > 1e-9 * abs(high) + 1e-12
+
+
+def _forgotten(result: ScanResult) -> ScanResult:
+    """Return it with its sums as what was expected."""
+    return msgspec.structs.replace(result, sums=_within(result.sums), winsorised=0.0)
+
+
+def _within(sums: bytes) -> bytes:
+    """Return sums that lie within what was expected of them."""
+    cells = array("d", sums)
+    for at in range(0, len(cells), _CELLS):
+        cells[at] = min(max(cells[at], cells[at + _LOW]), cells[at + _HIGH])
+    return cells.tobytes()

@@ -1,74 +1,73 @@
-"""What the evidence of one bucket says, over all time scales."""
+"""What the windows that end with one bucket say, over all time scales."""
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
+import msgspec
+
 _ENOUGH: Final = 0.00025
-"""Tail probability of a sum that says enough by itself."""
+"""Tail probability of a window that says enough by itself."""
 
 
-class Finding:
-    """What the evidence says: tails on both sides, and how large the deviation is.
+class Deviation(msgspec.Struct, frozen=True, gc=False):
+    """A deviation to one side.
 
     Attributes:
-        above, below: Tail probabilities, corrected for the number of scales looked at.
-        rise, drop: Deviation in the units of the sums: at the scale that says most for its side,
-            or at a shorter one (not of single buckets) that says enough by itself and is larger.
-            What creeps is clear on a long scale before it is large there.
-        rise_relative, drop_relative: The same over the expectation, less a standard error, for
-            it was chosen for being large; for gauges the mean deviation per bucket.
+        probability: Tail probability, the smallest over the scales.
+        excess: Deviation in the units of the sums (events; standard deviations of a gauge), with
+            its sign: at the scale that says most, or at a shorter one (not of single buckets)
+            that says enough by itself and is larger. What creeps is clear on a long scale before
+            it is large there.
+        relative: The same over the expectation, less a standard error, for it was chosen for
+            being large; for gauges the mean deviation per bucket.
+        sure: What `relative` surely is: chance alone makes it large on a short scale.
+        lasts: Whether it is of a scale longer than a bucket.
     """
 
-    __slots__ = (
-        "_drop_lasts",
-        "_drop_sure",
-        "_rise_lasts",
-        "_rise_sure",
-        "above",
-        "below",
-        "drop",
-        "drop_relative",
-        "rise",
-        "rise_relative",
-    )
+    probability: float = 1.0
+    excess: float = 0.0
+    relative: float = 0.0
+    sure: float = 0.0
+    lasts: bool = False
 
-    def __init__(self) -> None:
-        self.above = 1.0
-        self.below = 1.0
-        self._rise_lasts = self._drop_lasts = False
-        self._rise_sure = self._drop_sure = 0.0
-        self.rise = self.rise_relative = 0.0
-        self.drop = self.drop_relative = 0.0
+    def with_scale(self, other: Deviation) -> Deviation:
+        """Take in the deviation of a longer scale, to the same side."""
+        if other.probability >= self.probability:
+            return self
+        sign = math.copysign(1.0, other.excess)
+        if self.probability < _ENOUGH and self.lasts and sign * other.relative < sign * self.sure:
+            return msgspec.structs.replace(self, probability=other.probability, relative=self.sure)
+        return other
 
-    def note(
-        self, tail: float, excess: float, relative: float, sure: float, *, lasting: bool
-    ) -> None:
-        """Take in one scale; from shorter to longer ones.
-
-        Args:
-            tail: Probability of the sum.
-            excess, relative: Its deviation, of one sign.
-            sure: What the relative one surely is: chance alone makes it large on a short scale.
-            lasting: Whether the scale is longer than a bucket.
-        """
-        if excess > 0.0:
-            enough = self.above < _ENOUGH and self._rise_lasts
-            if tail < self.above and enough and relative < self._rise_sure:
-                self.rise_relative = self._rise_sure
-            elif tail < self.above:
-                self.rise, self.rise_relative, self._rise_lasts = excess, relative, lasting
-                self._rise_sure = sure
-            self.above = min(self.above, tail)
-        else:
-            enough = self.below < _ENOUGH and self._drop_lasts
-            if tail < self.below and enough and relative > self._drop_sure:
-                self.drop_relative = self._drop_sure
-            elif tail < self.below:
-                self.drop, self.drop_relative, self._drop_lasts = excess, relative, lasting
-                self._drop_sure = sure
-            self.below = min(self.below, tail)
+    def corrected(self, looks: float) -> Deviation:
+        """Return it with its probability corrected for so many scales looked at (Bonferroni)."""
+        return msgspec.structs.replace(self, probability=min(1.0, self.probability * looks))
 
 
-NOTHING: Final = Finding()
-"""What is found nearly always; nobody changes it."""
+NONE: Final = Deviation()
+"""No deviation: what is found nearly always."""
+
+
+class ScanResult(msgspec.Struct, frozen=True, gc=False):
+    """Deviations to both sides, and the sums as they are once the bucket has passed.
+
+    Attributes:
+        above, below: The deviations; probabilities corrected for the number of scales.
+        sums: As `ScanStatistic` keeps them.
+        winsorised: Buckets in a row that were winsorised, negative on the lower side.
+        deviation: Of the bucket from its mean, winsorised.
+        variance: That the family gives it, over 0.
+        exposure: What the dispersion goes with.
+        is_vague: Whether what is normal for the bucket has ends apart.
+    """
+
+    above: Deviation
+    below: Deviation
+    sums: bytes
+    winsorised: float
+    deviation: float
+    variance: float
+    exposure: float
+    is_vague: bool

@@ -1,147 +1,117 @@
-"""A closed bucket and its expectation become a score; scores that matter become signals."""
+"""The detector of one series: its estimator of what is normal, and what deviates from it."""
 
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import ClassVar, Final
 
 import msgspec
 
-from ruptura.core.contracts.document import Direction, Kind
-from ruptura.core.contracts.effects import SeriesPoint
-from ruptura.core.contracts.tuning import Amount, DetectionTuning, Moment, Tally
-from ruptura.core.detect import tails
+from ruptura.core.contracts.document import Direction
+from ruptura.core.contracts.tuning import DetectionTuning, Moment
 from ruptura.core.detect.calibration import (
     ABOVE,
     BELOW,
+    BUCKET_ABOVE,
+    BUCKET_BELOW,
     REMEMBERED_SECONDS,
-    SCORE_ABOVE,
-    SCORE_BELOW,
     Calibration,
 )
-from ruptura.core.detect.gap_model import Quiet
-from ruptura.core.detect.likelihood import Yardstick
-from ruptura.core.detect.protocol import Baseline, Expectation
-from ruptura.core.detect.scan import Evidence, Scales
-from ruptura.core.detect.scan_result import Finding
+from ruptura.core.detect.dispersion import Dispersion
+from ruptura.core.detect.families.factory import likelihood
+from ruptura.core.detect.gap_model import GapModel
+from ruptura.core.detect.presence import Presence
+from ruptura.core.detect.protocol import (
+    RELIEF,
+    SUSPICION,
+    Baseline,
+    Expectation,
+    Observation,
+    Prediction,
+    Score,
+)
+from ruptura.core.detect.scan import STRIDE, Scales, ScanStatistic
+from ruptura.core.detect.state import Component, Versioned, restore, versioned
 from ruptura.core.ingest.calendar import Phase
 from ruptura.core.series.registry import SeriesSpec
 
-SUSPICION: Final = 0.01
-"""Evidence below this tail probability starts a deviation, and learning grows cautious."""
+VERSION: Final = 1
 
-RELIEF: Final = 0.05
-"""Evidence above this tail probability ends a deviation."""
+_OUTLIER_SECONDS: Final = 300.0
+"""A deviation that lasts no longer is an outlier, and chance."""
 
-_LARGEST: Final = 1e60
-_LATEST: Final = 2.3e11  # seconds since the epoch, as `Moment`
-_LEAST_LEARNING: Final = 0.05
-_FAST_LEARNING: Final = 4.0
-_REBASELINE_AFTER: Final = 86_400.0
-"""A deviation that lasts longer is on its way to be the new normal, and learned so much faster
-than what is normal, until it is no deviation any more."""
-
-_SEASONED_SECONDS: Final = 5 * 86_400.0
-_FRESH: Final = 0.75
-"""What evidence of a new series counts: it has not shown all that is usual, as nights of bursts."""
-
-_SLIGHTEST: Final = 0.3
-"""Share of the least deviation that matters under which nothing is said."""
-
-_FREAK_SECONDS: Final = 300.0
-"""A deviation that lasts no longer is a freak of chance."""
-
-
-class Signal(msgspec.Struct, frozen=True, gc=False):
-    """Evidence that matters.
-
-    Attributes:
-        series: Name of the series.
-        kind: What it speaks for.
-        direction: Whether the series is above or below what was expected.
-        probability: Tail probability of the evidence.
-        weight: How much the series counts, in (0, 1].
-        since: Start of the bucket in which the deviation began, seconds since the Unix epoch.
-        point: The latest bucket of the series.
-        log_odds: Logit of the probability of a rupture that the signal is by itself, prior
-            included; None where it is evidence.
-        text: What the risk says of it; None: the sentence that all evidence has.
-        share: The deviation over the least one that is worth an alert by itself; of a forecast,
-            its probability.
-    """
-
-    series: str
-    kind: Kind
-    direction: Direction
-    probability: float
-    weight: float
-    since: float
-    point: SeriesPoint
-    log_odds: float | None = None
-    text: str | None = None
-    share: float = 1.0
-
-    def is_sound(self) -> bool:
-        """Whether the numbers can be a signal's; they come back from snapshots."""
-        point = self.point
-        if not (0.0 <= self.since <= _LATEST and 0.0 <= point.start <= _LATEST):
-            return False
-        numbers = [self.log_odds or 0.0]
-        numbers += [number for number in msgspec.structs.astuple(point)[3:] if number is not None]
-        return (
-            0.0 < self.probability <= 1.0
-            and 0.0 < self.weight <= 1.0
-            and 0.0 < self.share <= _LARGEST
-            and all(abs(number) <= _LARGEST for number in numbers)
-        )
+NOT_YET: Final = math.inf
+"""Start of a series of which no bucket was seen."""
 
 
 class SeriesDetectorState(msgspec.Struct, frozen=True, array_like=True):
-    """All that a series detector remembers, as numbers and bytes."""
+    """All that a detector remembers.
 
-    started: Moment
+    Attributes:
+        started: Start of its first bucket, in seconds since the Unix epoch; None: not yet.
+        since: Start of the bucket in which the present deviation began; None: there is none.
+        baseline, dispersion, scan, calibration, gaps, presence: Its components.
+    """
+
+    started: Moment | None
     since: Moment | None
-    quiet: Amount
-    burst: Amount
-    gaps: Amount
-    present: Amount
-    buckets: Amount
-    missing: Amount
-    learned: Amount
-    skipped: Tally
-    cells: bytes
-    baseline: bytes
+    baseline: Versioned
+    dispersion: Versioned
+    scan: Versioned
+    calibration: Versioned
+    gaps: Versioned
+    presence: Versioned
+
+
+class Absence(msgspec.Struct, frozen=True, gc=False):
+    """What a bucket without a measurement says.
+
+    Attributes:
+        probability: That all since the last measurement is chance, in (0, 1].
+        since: As in `Score`.
+    """
+
+    probability: float
+    since: float
 
 
 class SeriesDetector:
-    """One series: its model, its evidence, and since when it deviates.
+    """Detector of one series, as the protocol `Detector` has it.
 
     Args:
         service, channel, series: Which series.
         spec: How it is judged.
-        baseline: Its model, fresh.
+        baseline: Its estimator of what is normal, fresh.
         scales: Shared by all series.
+        tuning: What matters.
         started: Start of its first bucket, in seconds since the Unix epoch.
+
+    Attributes:
+        service, channel, series, spec, tuning, started: As the arguments.
+        likelihood: Of its family.
+        since: Start of the bucket in which the present deviation began; NaN: there is none.
     """
+
+    VERSION: ClassVar[int] = VERSION
+    STATE: ClassVar[type[msgspec.Struct]] = SeriesDetectorState
 
     __slots__ = (
         "_above",
         "_baseline",
         "_below",
-        "_buckets",
         "_calibration",
-        "_evidence",
-        "_is_metric",
-        "_missing",
-        "_present",
-        "_quiet",
-        "_since",
-        "_started",
-        "_yardstick",
+        "_dispersion",
+        "_gaps",
+        "_presence",
+        "_scan",
         "channel",
+        "likelihood",
         "series",
         "service",
+        "since",
         "spec",
+        "started",
+        "tuning",
     )
 
     def __init__(
@@ -152,298 +122,260 @@ class SeriesDetector:
         spec: SeriesSpec,
         baseline: Baseline,
         scales: Scales,
-        started: float,
+        tuning: DetectionTuning,
+        started: float = NOT_YET,
     ) -> None:
         self.service, self.channel, self.series = service, channel, series
-        self.spec = spec
+        self.spec, self.tuning = spec, tuning
+        self.likelihood = likelihood(spec, tuning)
+        self.started = started
+        self.since = math.nan
         self._baseline = baseline
-        self._yardstick = Yardstick(spec)
-        self._evidence = Evidence(spec.family, scales)
+        self._dispersion = Dispersion(scales.memory / STRIDE, self.likelihood.PRIOR_DISPERSION)
+        self._scan = ScanStatistic(self.likelihood, scales, self._dispersion)
         self._calibration = Calibration(
             max(REMEMBERED_SECONDS / scales.bucket_seconds, 30.0), scales.longest
         )
-        self._started = started
-        self._is_metric = "." not in series
-        self._above = self._below = 1.0
-        self._since = math.nan
-        self._quiet = Quiet()
-        self._present = self._buckets = self._missing = 0.0
+        self._gaps = GapModel()
+        self._presence = Presence()
+        self._above = self._below = 1.0  # of the last bucket
 
-    def observe(
-        self, start: float, value: float, size: float, phase: Phase, tuning: DetectionTuning
-    ) -> tuple[SeriesPoint, tuple[Signal, ...]]:
-        """Judge a bucket that holds data, then learn it.
-
-        Args:
-            start: Start of the bucket, in seconds since the Unix epoch.
-            value: Events, numerator, or level.
-            size: Denominator of a ratio (over 0); 1 otherwise.
-            phase: Where in the week it lies.
-            tuning: What matters.
-        """
-        value = float(value)  # a count that came back from a snapshot must be written alike
-        spec, yardstick = self.spec, self._yardstick
-        level = yardstick.level(value)
+    def predict(self, start: float, phase: Phase) -> Prediction:
+        """Tell what a bucket should hold; as the protocol."""
         expected = self._baseline.expect_one(phase)
         if phase.commemorative:
-            expected = yardstick.on_trade(expected)
-        if phase.open and (spec.family != "count" or self._is_metric):
-            self._present += 1.0
-            self._buckets += 1.0
-            self._missing = 0.0
-        if start - self._started < tuning.warm_up_seconds:
-            if _teaches(phase):
-                self._warm_up(level, size, phase, expected)
-            observed = value / size if spec.family == "ratio" else value
-            return SeriesPoint(self.service, self.channel, self.series, start, observed), ()
+            expected = self.likelihood.on_trade(expected)
+        return Prediction(start, phase, expected, self._is_warm(start))
 
-        if phase.muted:
-            return self._sit_out(start, value, size, phase, expected, tuning), ()
-        effect = yardstick.effect(size, expected, tuning)
-        finding = self._evidence.add(yardstick.deviation(level, expected), size, expected, effect)
-        self._evidence.settle(finding, SUSPICION)
-        quiet = self._hush(value, expected) if spec.silence else 1.0
-        above = self._calibration.corrected(ABOVE, finding.above)
-        below = self._calibration.corrected(BELOW, finding.below)
-        self._above, self._below = above, min(below, quiet)
-        strongest = min(self._above, self._below)
-        point, rarity, is_high = self._point(start, value, size, expected, strongest, tuning)
-        self._mark(strongest, start)
-        if _teaches(phase):
-            weight = self._trust(strongest, start, hushed=quiet < SUSPICION)
-            singles = (rarity, 1.0) if is_high else (1.0, rarity)
-            self._learn_noise(start, (*singles, finding.above, finding.below), min(weight, 1.0))
-            self._baseline.learn_one(level, size, phase, weight)
-        if strongest >= tuning.signal_probability:
-            return point, ()
-        return point, self._speak(finding, above, below, quiet, expected, point, tuning)
+    def score(self, prediction: Prediction, observation: Observation) -> Score | None:
+        """Tell how surprising a bucket is; as the protocol.
 
-    def _warm_up(self, level: float, size: float, phase: Phase, expected: Expectation) -> None:
-        if self.spec.silence:
-            self._hush(level, expected)
-        if self._buckets > 1.0 or self.spec.family == "count":
-            self._evidence.add(self._yardstick.deviation(level, expected), size, expected)
-            self._evidence.learn(1.0, 1.0)
-        self._baseline.learn_one(level, size, phase, 1.0)
+        In a muted window the windows stay as they would be had all been as expected: what happens
+        must not alert once the window ends.
+        """
+        if not prediction.is_warm:
+            return None
+        expected, family = prediction.expected, self.likelihood
+        value, size = observation.value, observation.size
+        level = family.level(value)
+        if prediction.phase.muted:
+            calm = min(max(level, expected.low * size), expected.high * size)
+            windows = self._scan.score(family.deviation(calm, expected), size, expected)
+            above = below = silence = strongest = 1.0
+            since = math.nan
+        else:
+            windows = self._scan.settled(
+                self._scan.score(
+                    family.deviation(level, expected),
+                    size,
+                    expected,
+                    family.effect(size, expected),
+                ),
+                SUSPICION,
+            )
+            silence = self._silence(value, expected) if self.spec.silence else 1.0
+            above = self._calibration.corrected(ABOVE, windows.above.probability)
+            below = self._calibration.corrected(BELOW, windows.below.probability)
+            strongest = min(above, below, silence)
+            since = self._since(strongest, prediction.start)
+        dispersion = self._scan.dispersion(family.exposure(expected, size))
+        variance = family.variance(expected, size, dispersion)
+        freedom = self._dispersion.degrees_of_freedom
+        rarity = family.rarity(level, size, expected, variance, freedom)
+        is_high = level > expected.high * size
+        bucket = self._calibration.corrected(BUCKET_ABOVE if is_high else BUCKET_BELOW, rarity)
+        lower, upper = family.band(expected, size, variance)
+        return Score(
+            above,
+            below,
+            silence,
+            strongest,
+            min(1.0, 2.0 * bucket),  # the tails beyond the middle are all there is
+            family.natural(expected.mean),
+            lower,
+            upper,
+            since,
+            windows,
+            rarity if is_high else 1.0,
+            1.0 if is_high else rarity,
+        )
 
-    def _mark(self, strongest: float, start: float) -> None:
-        """Note when a deviation begins and when it has ended."""
-        if math.isnan(self._since):
-            if strongest < SUSPICION:
-                self._since = start
-        elif strongest > RELIEF:
-            self._since = math.nan
-
-    def _learn_noise(
-        self, start: float, rarities: tuple[float, float, float, float], weight: float
+    def learn(
+        self,
+        prediction: Prediction,
+        observation: Observation,
+        weight: float,
+        score: Score | None = None,
     ) -> None:
+        """Let a bucket pass, and learn it; as the protocol."""
+        if self.started == NOT_YET:
+            self.started = prediction.start
+        if prediction.phase.open:
+            self._presence.learn()
+        if prediction.is_warm:
+            self._pass(prediction, observation, weight, score)
+        elif weight:
+            self._warm_up(prediction.expected, observation)
+            weight = 1.0
+        if weight:
+            level = self.likelihood.level(observation.value)
+            self._baseline.learn_one(level, observation.size, prediction.expected, weight)
+
+    def _pass(
+        self,
+        prediction: Prediction,
+        observation: Observation,
+        weight: float,
+        score: Score | None,
+    ) -> None:
+        """Let a bucket that was judged pass."""
+        if score is None:
+            score = self.score(prediction, observation)
+        if score is None:
+            raise TypeError("a prediction that is warm has a score")
+        self.since = score.since
+        if prediction.phase.muted:
+            self._scan.advance(score.windows)
+            self._gaps.forget()
+            self._above = self._below = 0.0  # nothing is said for health either
+            return
+        if self.spec.silence:
+            self._gaps.learn(observation.value, prediction.expected.low)
+        self._above, self._below = score.above, min(score.below, score.silence)
+        if weight:
+            self._learn_noise(prediction.start, score, min(weight, 1.0))
+        else:
+            self._scan.advance(score.windows)
+
+    def _warm_up(self, expected: Expectation, observation: Observation) -> None:
+        family, size = self.likelihood, observation.size
+        level = family.level(observation.value)
+        if self.spec.silence:
+            self._gaps.learn(level, expected.low)
+        if self._presence.has_history or family.SCANS_FIRST_BUCKET:
+            windows = self._scan.score(family.deviation(level, expected), size, expected)
+            self._scan.learn(windows, 1.0, 1.0)
+
+    def _is_warm(self, start: float) -> bool:
+        return start - self.started >= self.tuning.warm_up_seconds
+
+    def _learn_noise(self, start: float, score: Score, weight: float) -> None:
         """Learn how much is usual, from a bucket just judged."""
         # What does not last is noise, and all of it is learned; an event would hide the next one.
-        noisy = 1.0 if start - self._since < _FREAK_SECONDS else weight
-        self._calibration.learn(rarities, noisy)
+        noisy = 1.0 if start - score.since < _OUTLIER_SECONDS else weight
+        windows = score.windows
+        tails = score.bucket_above, score.bucket_below
+        self._calibration.learn(
+            (*tails, windows.above.probability, windows.below.probability), noisy
+        )
         # Twice as wary: a dispersion learned from a rupture would hide the rest of it.
-        self._evidence.learn(weight * weight, noisy * noisy)
+        self._scan.learn(windows, weight * weight, noisy * noisy)
 
-    def _speak(
-        self,
-        finding: Finding,
-        above: float,
-        below: float,
-        quiet: float,
-        expected: Expectation,
-        point: SeriesPoint,
-        tuning: DetectionTuning,
-    ) -> tuple[Signal, ...]:
-        """Turn evidence that matters into signals."""
-        signals: list[Signal] = []
-        spec, yardstick = self.spec, self._yardstick
-        if quiet < tuning.signal_probability:
-            signals.append(self._signal("silence", "below", quiet, point, 1.0))
-        if spec.above is not None and above < tuning.signal_probability:
-            share = yardstick.share(finding.rise, finding.rise_relative, expected, tuning)
-            if share >= _SLIGHTEST:
-                signals.append(self._signal(spec.above, "above", above, point, share))
-        if spec.below is not None and below < tuning.signal_probability:
-            share = yardstick.share(finding.drop, finding.drop_relative, expected, tuning)
-            if share >= _SLIGHTEST:
-                signals.append(self._signal(spec.below, "below", below, point, share))
-        return tuple(signals)
+    def _silence(self, value: float, expected: Expectation) -> float:
+        dispersion = self._scan.dispersion(expected.mean, longest=True)
+        return self._gaps.score(value, expected.low, dispersion, expected.standard_error)
 
-    def reconfigure(self, spec: SeriesSpec) -> None:
-        """Be judged by another spec of the same family and scale."""
-        self.spec, self._yardstick = spec, Yardstick(spec)
+    def _since(self, strongest: float, start: float) -> float:
+        """Return when the deviation began, NaN where there is none or it has ended."""
+        since = self.since
+        if since != since:  # noqa: PLR0124 - NaN, in the hot path
+            return start if strongest < SUSPICION else since
+        return math.nan if strongest > RELIEF else since
 
-    is_calm = property(lambda self: math.isnan(self._since), doc="Whether nothing deviates now.")
+    def score_missing(self, start: float, phase: Phase) -> Absence:
+        """Tell how surprising a bucket without a measurement is, while the service is open.
+
+        It is neither zero nor health, but perhaps a silence. Changes nothing.
+        """
+        if phase.muted or not self._is_warm(start):
+            return Absence(1.0, self.since)
+        probability = self._presence.score()
+        is_new = probability <= SUSPICION and math.isnan(self.since)
+        return Absence(probability, start if is_new else self.since)
+
+    def learn_missing(self, start: float, phase: Phase, absence: Absence) -> None:
+        """Let a bucket without a measurement pass.
+
+        Args:
+            start, phase: Of the bucket.
+            absence: What `score_missing` has told of it.
+        """
+        if phase.muted:
+            self._presence.forget()
+        elif not self._is_warm(start):
+            self._presence.skip()
+        else:
+            self._presence.miss(is_ordinary=absence.probability > SUSPICION)
+            self.since = absence.since
+
+    def band(self, phase: Phase) -> tuple[float, float, float]:
+        """Return what a bucket of size 1 should hold, and the ends of its band, in base units."""
+        family = self.likelihood
+        expected = self._baseline.expect_one(phase)
+        dispersion = self._scan.dispersion(family.exposure(expected, 1.0))
+        variance = family.variance(expected, 1.0, dispersion)
+        return (family.natural(expected.mean), *family.band(expected, 1.0, variance))
+
+    def reconfigure(self, spec: SeriesSpec, tuning: DetectionTuning) -> None:
+        """Be judged by another spec of the same family and scale, or by other tuning."""
+        self.spec, self.tuning = spec, tuning
+        self.likelihood = self._scan.likelihood = likelihood(spec, tuning)
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether nothing deviates now."""
+        return math.isnan(self.since)
 
     @property
     def recent(self) -> float:
         """What was seen within some minutes; of counts, in events."""
-        return self._evidence.recent
+        return self._scan.recent
 
     def begin_anew(self) -> None:
         """Keep what is normal, and forget what went on."""
-        self._evidence.forget()
-        self._since = math.nan
-        self._quiet.due = self._missing = 0.0
+        self._scan.forget()
+        self.since = math.nan
+        self._gaps.forget()
+        self._presence.forget()
 
     def is_fine(self, direction: Direction) -> bool:
         """Whether the last bucket that held data said nothing against health on this side."""
         return (self._above if direction == "above" else self._below) >= RELIEF
 
-    def miss(
-        self, start: float, phase: Phase, tuning: DetectionTuning
-    ) -> tuple[SeriesPoint, tuple[Signal, ...]] | None:
-        """Note a bucket without a measurement: neither zero nor health, but perhaps a silence.
-
-        The share of buckets that usually hold a measurement, q, makes n empty ones in a row as
-        likely as (1 - q) ** n; q is never taken to be closer to 1 than the buckets seen allow.
-        """
-        if not phase.open:
-            return None
-        if phase.muted:
-            self._missing = 0.0
-            return None
-        if start - self._started < tuning.warm_up_seconds:
-            self._buckets += 1.0
-            return None
-        self._missing += 1.0
-        share = self._present / (self._buckets + 1.0)
-        probability = max((1.0 - share) ** self._missing, tails.SMALLEST)
-        if probability > SUSPICION:
-            # Only ordinary gaps teach how usual gaps are.
-            self._buckets += 1.0
-            return None
-        if math.isnan(self._since):
-            self._since = start
-        if probability >= tuning.signal_probability:
-            return None
-        expected = self._baseline.expect_one(phase)
-        variance = self._variance(expected, 1.0)
-        lower, upper = self._yardstick.band(expected, 1.0, variance, tuning)
-        point = SeriesPoint(
-            self.service,
-            self.channel,
-            self.series,
-            start,
-            None,
-            self._yardstick.natural(expected.mean),
-            lower,
-            upper,
-            probability,
-            probability,
-        )
-        return point, (self._signal("silence", "below", probability, point, 1.0),)
-
-    def _hush(self, value: float, expected: Expectation) -> float:
-        dispersion = self._evidence.dispersion(expected.mean, longest=True)
-        return self._quiet.add(value, expected.low, dispersion, expected.doubt)
-
-    def _trust(self, strongest: float, start: float, *, hushed: bool) -> float:
-        if strongest >= SUSPICION:
-            return 1.0
-        caution = max(math.sqrt(math.sqrt(strongest / SUSPICION)), _LEAST_LEARNING)
-        if hushed:
-            return caution  # silence is never learned as a new level
-        days = (start - self._since) / _REBASELINE_AFTER
-        return min(max(caution, (days - 1.0) * _FAST_LEARNING), _FAST_LEARNING)
-
-    def _signal(
-        self, kind: Kind, direction: Direction, probability: float, point: SeriesPoint, share: float
-    ) -> Signal:
-        since = point.start if math.isnan(self._since) else self._since
-        age = min((point.start - self._started) / _SEASONED_SECONDS, 1.0)
-        weight = self.spec.weight * (_FRESH + (1.0 - _FRESH) * age)
-        named = self.series, kind, direction, probability, weight, since, point
-        return Signal(*named, share=min(share, _LARGEST))
-
-    def _variance(self, expected: Expectation, size: float) -> float:
-        yardstick = self._yardstick
-        dispersion = self._evidence.dispersion(yardstick.trials(size, expected))
-        return yardstick.variance(expected, size, dispersion)
-
-    def _point(
-        self,
-        start: float,
-        value: float,
-        size: float,
-        expected: Expectation,
-        strongest: float,
-        tuning: DetectionTuning,
-    ) -> tuple[SeriesPoint, float, bool]:
-        """Return the point, the tail of its bucket uncorrected, and whether that is the upper."""
-        yardstick = self._yardstick
-        level = yardstick.level(value)
-        variance = self._variance(expected, size)
-        rarity = yardstick.rarity(level, size, expected, variance, self._evidence.freedom)
-        is_high = level > expected.high * size
-        score = self._calibration.corrected(SCORE_ABOVE if is_high else SCORE_BELOW, rarity)
-        lower, upper = yardstick.band(expected, size, variance, tuning)
-        point = SeriesPoint(
-            self.service,
-            self.channel,
-            self.series,
-            start,
-            value / size if self.spec.family == "ratio" else value,
-            yardstick.natural(expected.mean),
-            lower,
-            upper,
-            min(1.0, 2.0 * score),  # the tails beyond the middle are all there is
-            strongest,
-        )
-        return point, rarity, is_high
-
-    def _sit_out(
-        self,
-        start: float,
-        value: float,
-        size: float,
-        phase: Phase,
-        expected: Expectation,
-        tuning: DetectionTuning,
-    ) -> SeriesPoint:
-        """Take a bucket of a muted window: nothing adds up, or it would alert once that ends."""
-        level = self._yardstick.level(value)
-        calm = min(max(level, expected.low * size), expected.high * size)
-        self._evidence.add(self._yardstick.deviation(calm, expected), size, expected)
-        self._quiet.due, self._since = 0.0, math.nan
-        self._above = self._below = 0.0  # evidence neither of a rupture nor of health
-        if _teaches(phase):
-            self._baseline.learn_one(level, size, phase, 1.0)
-        return self._point(start, value, size, expected, 1.0, tuning)[0]
-
     def dump(self) -> SeriesDetectorState:
         """Return the state."""
-        learned, skipped, cells = self._evidence.dump()
         return SeriesDetectorState(
-            self._started,
-            None if math.isnan(self._since) else self._since,
-            self._quiet.due,
-            self._quiet.burst,
-            self._quiet.gaps,
-            self._present,
-            self._buckets,
-            self._missing,
-            learned,
-            skipped,
-            self._calibration.dump() + cells,
-            self._baseline.dump(),
+            None if self.started == NOT_YET else self.started,
+            None if math.isnan(self.since) else self.since,
+            *(versioned(component) for component in self._components()),
         )
 
     def load(self, state: SeriesDetectorState) -> None:
-        """Take a state back; ValueError if it is not of this kind of series."""
-        head = Calibration.dumped_bytes()
-        self._calibration.load(state.cells[:head])
-        self._evidence.load(state.learned, state.skipped, state.cells[head:])
-        self._baseline.load(state.baseline)
-        if state.present > state.buckets:
-            raise ValueError("more measurements than buckets")
-        self._started = state.started
-        self._quiet.load(state.quiet, state.burst, state.gaps)
-        self._since = math.nan if state.since is None else state.since
-        self._present, self._buckets = state.present, state.buckets
-        self._missing = state.missing
+        """Take a state back.
 
+        A component of another version starts afresh. Without the estimator of what is normal the
+        series warms up anew, and what deviated from it is forgotten.
 
-def _teaches(phase: Phase) -> bool:
-    """Whether a bucket may be learned; a day of trade is no ordinary day, and teaches nothing."""
-    return phase.learns and not phase.commemorative
+        Raises:
+            ValueError: it is not the state of such a series.
+        """
+        held = msgspec.structs.astuple(state)[2:]
+        kept = [
+            restore(component, found)
+            for component, found in zip(self._components(), held, strict=True)
+        ]
+        self.started = NOT_YET if state.started is None else state.started
+        self.since = math.nan if state.since is None else state.since
+        if not kept[0]:
+            self.started = NOT_YET
+            self.begin_anew()
+
+    def _components(self) -> tuple[Component, ...]:
+        return (
+            self._baseline,
+            self._dispersion,
+            self._scan,
+            self._calibration,
+            self._gaps,
+            self._presence,
+        )

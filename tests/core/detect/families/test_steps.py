@@ -17,12 +17,11 @@ def phases() -> list[Phase]:
 
 def learned(rates: list[float], days: int = 7) -> tuple[SeasonalCount, list[Phase]]:
     """A model of so many days of contacts at rates by minute of the day."""
-    model, day = SeasonalCount(60.0, Grid(60.0)), phases()
+    model, day = SeasonalCount(60.0, Grid.of(60.0)), phases()
     chance = np.random.default_rng(1)
     for _ in range(days):
         for phase, count in zip(day, chance.poisson(rates).tolist(), strict=True):
-            model.expect_one(phase)
-            model.learn_one(count, 1.0, phase, 1.0)
+            model.learn_one(count, 1.0, model.expect_one(phase), 1.0)
     return model, day
 
 

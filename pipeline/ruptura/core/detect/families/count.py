@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-import struct
-from typing import Final
+from typing import ClassVar, Final
 
+import msgspec
 from river import stats
 
-from ruptura.core.contracts.tuning import are_finite
-from ruptura.core.detect.profile import VISITS_TRUSTED, Grid, Weekly
+from ruptura.core.contracts.tuning import Amount, DetectionTuning, are_finite
+from ruptura.core.detect import tails
+from ruptura.core.detect.likelihood import (
+    LEAST_VARIANCE,
+    TRADE,
+    Reference,
+    Window,
+    event_share,
+    least_relative,
+)
+from ruptura.core.detect.profile import VISITS_TRUSTED, Grid, Weekly, position
 from ruptura.core.detect.protocol import Expectation
 from ruptura.core.ingest.calendar import Phase
+from ruptura.core.series.registry import SeriesSpec
+
+VERSION: Final = 1
 
 LEVEL_SECONDS: Final = 2 * 86_400.0
 """Time in which the level forgets to 1/e: a permanent change is normal after a few days."""
@@ -30,10 +42,24 @@ _DAYS_DIFFER: Final = 0.1
 _STEP: Final = 4.0
 """Within three hours; beyond it the rate is taken to jump at some moment in between."""
 
-_SHAPE_DOUBT: Final = 0.02
+_SHAPE_ERROR: Final = 0.02
 """What straight lines between hours miss of a day's shape, relative to it."""
 
-_HEAD = struct.Struct("<4d")
+
+class CountState(msgspec.Struct, frozen=True, array_like=True):
+    """All that a `SeasonalCount` remembers.
+
+    Attributes:
+        weight, overall: Of the mean over all: its weight in buckets, and the mean in events.
+        seen, expected: The faded means of what was seen and of what the profile expected.
+        profile: As `Weekly.dump`.
+    """
+
+    weight: Amount
+    overall: Amount
+    seen: Amount
+    expected: Amount
+    profile: bytes
 
 
 class SeasonalCount:
@@ -48,25 +74,24 @@ class SeasonalCount:
         grid: Shared by all models.
     """
 
-    __slots__ = ("_due", "_known", "_memory", "_overall", "_phase", "_rated", "_seen", "_week")
+    VERSION: ClassVar[int] = VERSION
+    STATE: ClassVar[type[msgspec.Struct]] = CountState
+
+    __slots__ = ("_expected", "_memory", "_overall", "_seen", "_week")
 
     def __init__(self, bucket_seconds: float, grid: Grid) -> None:
         self._week = Weekly(grid)
         self._overall = stats.Mean()
-        self._phase: Phase | None = None
-        self._rated = self._known = 0.0  # what the profile said of that phase
         self._memory = max(LEVEL_SECONDS / bucket_seconds, 2.0)
         self._seen = stats.EWMean(1.0 / self._memory)
-        self._due = stats.EWMean(1.0 / self._memory)
+        self._expected = stats.EWMean(1.0 / self._memory)
 
     def _level(self) -> float:
         events = self._memory
         return float(
-            (self._seen.get() * events + _LEVEL_PRIOR) / (self._due.get() * events + _LEVEL_PRIOR)
+            (self._seen.get() * events + _LEVEL_PRIOR)
+            / (self._expected.get() * events + _LEVEL_PRIOR)
         )
-
-    def _rate(self, phase: Phase) -> tuple[float, float, float, float]:
-        return self._week.rate(phase, *self._prior())
 
     def _prior(self) -> tuple[float, float]:
         """The rate that is believed where nothing is known, and how much, in visits."""
@@ -76,8 +101,8 @@ class SeasonalCount:
 
     def expect_one(self, phase: Phase) -> Expectation:
         """Tell how many events a bucket at this phase should hold."""
-        rate, pooled, known, exposure = self._rate(phase)
-        self._phase, self._rated, self._known = phase, rate, known
+        at = position(phase.day_type, phase.hour)
+        rate, pooled, known, exposure, least, most = self._week.surroundings(at, *self._prior())
         level = self._level()
         mean = rate * level
         # Nothing is promised of an hour that this kind of day has never had.
@@ -85,31 +110,30 @@ class SeasonalCount:
         trust = min(1.0, visits / VISITS_TRUSTED[phase.day_type])
         low = mean if trust >= 1.0 else mean * trust
         high = mean if trust >= 1.0 else mean + (1.0 - trust) * max(pooled * level - mean, 0.0)
-        least, most = self._week.range(phase, *self._prior())
         if most > _STEP * least:
             # A desk opens or closes here, and straight lines between hours do not tell when.
             low, high = min(low, least * level), max(high, most * level)
         if not phase.open:
             low = 0.0
-        doubt = (
+        standard_error = (
             1.0 / max(rate * exposure, 1.0)
             + _DAYS_DIFFER * _DAYS_DIFFER * self._week.visit / exposure
-            + _SHAPE_DOUBT * _SHAPE_DOUBT
+            + _SHAPE_ERROR * _SHAPE_ERROR
         ) ** 0.5
-        return Expectation(mean, low, high, 0.0, doubt, 0.0)
+        return Expectation(mean, low, high, 0.0, standard_error, 0.0, at, rate, known)
 
-    def learn_one(self, value: float, size: float, phase: Phase, weight: float) -> None:
+    def learn_one(self, value: float, size: float, expected: Expectation, weight: float) -> None:
         """Learn the events of one bucket; `size` is 1."""
-        rate, known = self._rated, self._known
-        if self._phase is not phase:
-            rate, _, known, _ = self._rate(phase)
+        at = expected.position
+        if at is None:
+            raise TypeError("an expectation of another family")
         if self._overall.n == 0.0:
             self._seen.update(value)
-            self._due.update(value)
+            self._expected.update(value)
         else:
             # River's mean moves by fading * (x - mean): shortening the step is a lower weight.
-            step = min(weight * known, self._memory)
-            for mean, x in ((self._seen, value), (self._due, rate)):
+            step = min(weight * expected.known, self._memory)
+            for mean, x in ((self._seen, value), (self._expected, expected.rate)):
                 now = mean.get()
                 mean.update(now + step * (x - now))
         level = self._level()
@@ -117,7 +141,7 @@ class SeasonalCount:
         value /= level
         weight = min(weight, 1.0)
         self._overall.update(value, weight)
-        self._week.learn(phase, value, size, weight)
+        self._week.learn(at, value, size, weight)
         if not 1.0 / _LEVEL_MOVED < level < _LEVEL_MOVED:
             self._rebase(level)
 
@@ -127,23 +151,141 @@ class SeasonalCount:
         overall = stats.Mean()
         overall.update(self._overall.get() * level, self._overall.n)
         self._overall = overall
-        self._due.update(self._due.get() + self._memory * (self._seen.get() - self._due.get()))
+        self._expected.update(
+            self._expected.get() + self._memory * (self._seen.get() - self._expected.get())
+        )
 
-    def dump(self) -> bytes:
+    def dump(self) -> CountState:
         """Return the state."""
-        head = _HEAD.pack(self._overall.n, self._overall.get(), self._seen.get(), self._due.get())
-        return head + self._week.dump()
+        return CountState(
+            self._overall.n,
+            self._overall.get(),
+            self._seen.get(),
+            self._expected.get(),
+            self._week.dump(),
+        )
 
-    def load(self, state: bytes) -> None:
+    def load(self, state: CountState) -> None:
         """Take the state back; ValueError if it could not be this model's."""
-        if len(state) != _HEAD.size + Weekly.dumped_bytes():
-            raise ValueError("not the state of a SeasonalCount")
-        head = _HEAD.unpack_from(state)
-        if not are_finite(head) or min(head) < 0.0:
-            raise ValueError("a SeasonalCount with numbers that are none")
-        n, overall, seen, due = head
-        self._week.load(state[_HEAD.size :])
-        if n > 0.0:
-            self._overall.update(overall, n)
-            self._seen.update(seen)
-            self._due.update(due)
+        head = (state.weight, state.overall, state.seen, state.expected)
+        if not are_finite(head):
+            raise ValueError("counts: not finite")
+        if min(head) < 0.0:
+            raise ValueError("counts: less than none")
+        self._week.load(state.profile)
+        if state.weight > 0.0:
+            self._overall.update(state.overall, state.weight)
+            self._seen.update(state.seen)
+            self._expected.update(state.expected)
+
+
+class CountLikelihood:
+    """Events in a bucket: Poisson, or negative binomial where they vary more than their mean.
+
+    Variance: D m + (s m)^2, with the mean m in events, the dispersion D and the relative standard
+    error s of the mean.
+    """
+
+    PRIOR_DISPERSION: ClassVar[float] = 1.5
+    WINSOR_MARGIN: ClassVar[float] = 3.0
+    IS_STANDARDISED: ClassVar[bool] = False
+    SCANS_FIRST_BUCKET: ClassVar[bool] = True
+
+    __slots__ = ("_band_probability", "_least", "_least_relative")
+
+    def __init__(self, spec: SeriesSpec, tuning: DetectionTuning) -> None:
+        self._band_probability = tuning.band_probability
+        self._least = spec.least or tuning.minimum_count_effect
+        self._least_relative = least_relative(spec, tuning)
+
+    def level(self, value: float) -> float:
+        """Return the value."""
+        return value
+
+    def natural(self, level: float) -> float:
+        """Return the level."""
+        return level
+
+    def published(self, value: float, size: float) -> float:
+        """Return the value."""
+        del size
+        return value
+
+    def deviation(self, level: float, expected: Expectation) -> float:
+        """Return the events."""
+        del expected
+        return level
+
+    def reference(self, expected: Expectation, size: float) -> Reference:
+        """Return what one bucket is compared with, in events."""
+        mean = expected.mean * size
+        variance = max(mean, LEAST_VARIANCE)
+        low, high = expected.low * size, expected.high * size
+        return mean, low, high, variance, mean, expected.standard_error
+
+    def exposure(self, expected: Expectation, size: float) -> float:
+        """Return the mean."""
+        del size
+        return expected.mean
+
+    def variance(self, expected: Expectation, size: float, dispersion: float) -> float:
+        """Return the variance of one bucket."""
+        mean = expected.mean * size
+        error = expected.standard_error * mean
+        return dispersion * max(mean, LEAST_VARIANCE) + error * error
+
+    def band(self, expected: Expectation, size: float, variance: float) -> tuple[float, float]:
+        """Return the ends of the published band, in events."""
+        return tails.gamma_band(
+            expected.low * size, expected.high * size, variance, self._band_probability
+        )
+
+    def rarity(
+        self,
+        level: float,
+        size: float,
+        expected: Expectation,
+        variance: float,
+        degrees_of_freedom: float,
+    ) -> float:
+        """Return the one-sided tail of one bucket."""
+        del degrees_of_freedom
+        low, high = expected.low * size, expected.high * size
+        if low <= level <= high:
+            return 1.0
+        dispersion = variance / max(expected.mean, LEAST_VARIANCE)
+        if level > high:
+            return tails.count_above(level, high, dispersion)
+        return tails.count_below(level, low, dispersion)
+
+    def extent(self, size: float, base: float) -> float:
+        """Return the events expected."""
+        del size
+        return base
+
+    def window_tail(
+        self, window: Window, expected: Expectation, degrees_of_freedom: float
+    ) -> float:
+        """Return the tail of a faded sum, counted in units in which variance is mean again."""
+        del expected, degrees_of_freedom
+        base, unit = max(window.base, LEAST_VARIANCE), window.unit
+        dispersion = window.variance / (base * unit)
+        tail = tails.count_above if window.excess > 0.0 else tails.count_below
+        return tail(window.seen / unit, base / unit, dispersion)
+
+    def variance_growth(self, relative: float) -> float:
+        """Return the growth of the mean: the variance goes with it."""
+        return 1.0 + relative
+
+    def share(self, excess: float, relative: float, expected: Expectation) -> float:
+        """Return a deviation over the least one that matters."""
+        del expected
+        return event_share(excess, relative, self._least, self._least_relative)
+
+    def effect(self, size: float, expected: Expectation) -> float:
+        """Return the least deviation of a bucket that matters, in events."""
+        return self._least_relative * expected.mean * size
+
+    def on_trade(self, expected: Expectation) -> Expectation:
+        """Return what is normal on a commemorative date."""
+        return msgspec.structs.replace(expected, high=expected.high * TRADE)
