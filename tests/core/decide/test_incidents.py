@@ -40,6 +40,11 @@ HEARTBEATS: tuple[str, Direction] = ("heartbeats", "below")
 EXCEPTIONS: tuple[str, Direction] = ("tickets.exceptions_service", "above")
 ABANDONED: tuple[str, Direction] = ("tickets.abandoned", "above")
 RATING: tuple[str, Direction] = ("tickets.rating", "below")
+FEWER_RESOLVED: tuple[str, Direction] = ("tickets.resolved", "below")
+MORE_DELIVERED: tuple[str, Direction] = ("messages_delivered_ratio", "above")
+SERVICE_LEVEL: tuple[str, Direction] = ("service_level_ratio", "below")
+FEWER_PURCHASES: tuple[str, Direction] = ("purchases", "below")
+MORE_PURCHASES: tuple[str, Direction] = ("purchases", "above")
 FORECAST: tuple[str, Direction] = ("forecast.answer", "above")
 
 
@@ -138,6 +143,9 @@ class TestJoining:
             (ERRORS, ABANDONED),
             (HEARTBEATS, EXCEPTIONS),
             (BOT, FORECAST),
+            (BOT, SERVICE_LEVEL),
+            (FEWER_PURCHASES, SURGE),
+            (ERRORS, MORE_PURCHASES),
         ],
     )
     def test_an_effect_joins_the_incident_of_its_cause_and_a_cause_that_of_its_effect(
@@ -228,7 +236,14 @@ class TestIndependence:
 
     @pytest.mark.parametrize(
         ("one", "other"),
-        [(RATING, SURGE), (RATING, RATING), (("unknown", "above"), SURGE), (LOSS, ERRORS)],
+        [
+            (RATING, SURGE),
+            (RATING, RATING),
+            (("unknown", "above"), SURGE),
+            (LOSS, ERRORS),
+            (FEWER_RESOLVED, SURGE),
+            (MORE_DELIVERED, SURGE),
+        ],
     )
     def test_what_nothing_links_is_two_incidents_even_at_the_same_moment(
         self, one: Any, other: Any

@@ -37,7 +37,7 @@ def risk(p: float, kind: Any = "surge", start: float = START) -> Risk:
 
 
 def mixed(kinds: list[str], start: float) -> Risk:
-    """A risk in which these families speak, the loudest first."""
+    """A risk in which these families speak, the dominant one first."""
     signals = [signal for kind in kinds for signal in risk(0.7, kind, start).signals]
     return Risk(0.7, [], kinds[0], signals)  # type: ignore[arg-type]  # the names of kinds
 
@@ -148,7 +148,7 @@ class TestKind:
     """What an alert is about: it stays that, unless something explains it."""
 
     def kinds(self, *steps: str) -> list[Kind]:
-        """Play an alert whose loudest family is this, with those behind it, for a while each."""
+        """Play an alert whose dominant family is this, with those behind it, for a while each."""
         state, told, n = Lifecycle(), [], 0
         for step in steps:
             for _ in range(20):

@@ -183,6 +183,16 @@ class TestLookUp:
         tickets = {"tickets.wait_seconds": (1.0, 0.0)}
         assert registry.measured(tickets) == {"wait": "tickets.wait_seconds"}
 
+    def test_waits_are_what_measures_one(self, made_up: Registry) -> None:
+        assert made_up.is_wait("pickup_seconds")
+        assert not made_up.is_wait("callback_contacts")
+        registry = series_registry()
+        assert {name for name in registry if registry.is_wait(name)} == {
+            "tickets.wait_seconds",
+            "queue_oldest_seconds",
+            "answer_seconds",
+        }
+
     def test_a_metric_that_is_not_known_or_sent_otherwise_is_suspicious_both_ways(self) -> None:
         registry = series_registry()
         assert registry.metric("unheard_of", is_ratio=True) is UNKNOWN_RATIO
