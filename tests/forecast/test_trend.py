@@ -109,10 +109,10 @@ def test_a_restored_trend_goes_on_without_a_difference(seen: list[float | None])
 
 @pytest.mark.parametrize("place", range(8))
 @pytest.mark.parametrize("poison", [math.nan, math.inf, -1e30])
-def test_numbers_that_are_none_are_refused(place: int, poison: float) -> None:
+def test_numbers_that_are_not_finite_or_out_of_range_are_refused(place: int, poison: float) -> None:
     state = taught([1.0, 2.0, 3.0]).dump()
     bad = state[: 4 * place] + struct.pack("<f", poison) + state[4 * place + 4 :]
-    with pytest.raises(ValueError, match="none"):
+    with pytest.raises(ValueError, match=r"not finite|out of range|covariance"):
         Trend(AHEAD).load(bad)
     with pytest.raises(ValueError, match="not the state"):
-        Trend(AHEAD).load(state[:-1])
+        Trend(AHEAD).load(state[:-4])

@@ -6,14 +6,19 @@ import math
 from array import array
 from bisect import bisect_right
 from collections.abc import Sequence
-from typing import Final, Literal, NamedTuple
+from typing import ClassVar, Final, Literal, NamedTuple
 
-from ruptura.core.contracts.tuning import are_finite
+import msgspec
+
+from ruptura.core.contracts.tuning import Finite
 from ruptura.core.detect.forecast import CALM
+from ruptura.core.detect.state import vector, vector_bytes
 from ruptura.forecast import erlang
 from ruptura.forecast.passage import normal, passage
 from ruptura.forecast.queue import Path
 from ruptura.forecast.trend import Ahead, Trend
+
+VERSION: Final = 1
 
 EIGHTY: Final = 1.2816
 """Deviations on each side of a normal mean within which 80 % lies."""
@@ -61,6 +66,19 @@ class Judged(NamedTuple):
     upper: float
 
 
+class WindowMeanState(msgspec.Struct, frozen=True, array_like=True):
+    """All that a `WindowMean` remembers.
+
+    Attributes:
+        sums: Two little-endian floats of single precision: of what is bounded, and of what it is a
+            part.
+        trend: As `Trend.dump`; None: nothing is followed.
+    """
+
+    sums: bytes
+    trend: bytes | None
+
+
 class WindowMean:
     """A share of contacts or requests, or a mean level, over a fading window.
 
@@ -70,13 +88,16 @@ class WindowMean:
         ahead: Shared constants of forecasts.
     """
 
-    __slots__ = ("_ahead", "_cells", "_is_share", "_keep", "_trend", "limit")
+    VERSION: ClassVar[int] = VERSION
+    STATE: ClassVar[type[msgspec.Struct]] = WindowMeanState
+
+    __slots__ = ("_ahead", "_cells", "_decay", "_is_share", "_trend", "limit")
 
     def __init__(self, limit: float, ahead: Ahead, *, is_share: bool) -> None:
         self.limit = limit
         self._is_share = is_share
         self._ahead = ahead
-        self._keep = ahead.bucket_keep
+        self._decay = ahead.bucket_decay
         self._trend = Trend(ahead, least=_STILL * limit)
         self._cells = array("f", (0.0, 0.0))  # sums of what is bounded, and of what it is a part
 
@@ -106,15 +127,15 @@ class WindowMean:
             size: The whole, or how many levels; over 0.
         """
         cells = self._cells
-        cells[0] = cells[0] * self._keep + amount
-        cells[1] = cells[1] * self._keep + size
+        cells[0] = cells[0] * self._decay + amount
+        cells[1] = cells[1] * self._decay + size
         self._trend.forget()
 
     def follow(self, amount: float, size: float) -> None:
         """Take a bucket into the window and the trend, as `add`."""
         cells = self._cells
-        cells[0] = cells[0] * self._keep + amount
-        cells[1] = cells[1] * self._keep + size
+        cells[0] = cells[0] * self._decay + amount
+        cells[1] = cells[1] * self._decay + size
         if self._is_share:
             usual = min(max(self.now, 1.0 / (size + _FEW)), 0.5)
             self._trend.learn(min(amount / size, 1.0), usual * (1.0 - usual) / size)
@@ -124,8 +145,8 @@ class WindowMean:
     def skip(self) -> None:
         """Let a bucket pass in which nothing was measured; what is past is no breach now."""
         cells = self._cells
-        cells[0] *= self._keep
-        cells[1] *= self._keep
+        cells[0] *= self._decay
+        cells[1] *= self._decay
         self._trend.skip()
 
     def by_trend(self) -> Judged:
@@ -133,16 +154,16 @@ class WindowMean:
         trend = self._trend
         times = self._ahead.times
         now = self.now
-        mean, doubt = trend.forecast(len(times) // 2)
+        mean, variance = trend.forecast(len(times) // 2)
         mean = min(max(mean, 0.0), 1.0) if self._is_share else max(mean, 0.0)
         # The mean of the buckets to come is known no better than their noise allows.
-        buckets = max(math.log(max(self._ahead.horizon_keep, 1e-300)) / math.log(self._keep), 1.0)
-        deviation = _MEAN_ERROR * math.sqrt(doubt + trend.noise / buckets)
+        buckets = max(math.log(max(self._ahead.horizon_decay, 1e-300)) / math.log(self._decay), 1.0)
+        deviation = _MEAN_ERROR * math.sqrt(variance + trend.noise / buckets)
         needed = self._needed(now)
         probability = 1.0 if now > self.limit else normal((mean - needed) / max(deviation, 1e-12))
         middle, spread = (
             self._mixed(now, mean),
-            (1.0 - self._ahead.horizon_keep) * EIGHTY * deviation,
+            (1.0 - self._ahead.horizon_decay) * EIGHTY * deviation,
         )
         seconds = None
         if probability >= 0.5:
@@ -164,12 +185,12 @@ class WindowMean:
         now = self.now if self._cells[1] else interpolated(table.present, shares, path.begin)
         needed = self._needed(now)
         mean = scale * sum(path.mean) / count
-        # Chance from contact to contact averages out over the horizon, doubt does not.
-        doubt = path.doubt[count // 2]
+        # Chance from contact to contact averages out over the horizon; the error does not.
+        error = path.standard_error[count // 2]
         rate = path.service_rate if mean < scale * path.servers else path.giving_up_rate
         spans = rate * self._ahead.times[-1]
         averaged = 2.0 / spans * (1.0 + math.expm1(-spans) / spans)
-        variance = doubt * doubt + path.wander[-1] * min(averaged, 1.0)
+        variance = error * error + path.wander[-1] * min(averaged, 1.0)
         deviation = scale * math.sqrt(max(variance, 1e-12))
         if now > self.limit or needed <= 0.0:
             probability = 1.0
@@ -193,20 +214,20 @@ class WindowMean:
 
     def _needed(self, now: float) -> float:
         """Return what the mean over the horizon must be for the window to reach the limit."""
-        keep = self._ahead.horizon_keep
-        return (self.limit - keep * now) / (1.0 - keep)
+        decay = self._ahead.horizon_decay
+        return (self.limit - decay * now) / (1.0 - decay)
 
     def _mixed(self, now: float, mean: float) -> float:
         """Return what the window will hold after a horizon."""
-        keep = self._ahead.horizon_keep
-        return keep * now + (1.0 - keep) * mean
+        decay = self._ahead.horizon_decay
+        return decay * now + (1.0 - decay) * mean
 
     def _passes(self, now: float, levels: Sequence[float]) -> float:
         """Return when the window's mean passes the limit, at the latest at the horizon."""
         if now > self.limit:
             return 0.0
         times = self._ahead.times
-        fade = math.pow(self._ahead.horizon_keep, times[0] / times[-1])
+        fade = math.pow(self._ahead.horizon_decay, times[0] / times[-1])
         for time, level in zip(times, levels, strict=True):
             then = now * fade + level * (1.0 - fade)
             if then > self.limit:
@@ -214,28 +235,36 @@ class WindowMean:
             now = then
         return times[-1]
 
-    def dump(self) -> bytes:
+    def dump(self) -> WindowMeanState:
         """Return the state."""
-        return self._cells.tobytes() + (self._trend.dump() if self._trend.seen else b"")
+        trend = self._trend.dump() if self._trend.seen else None
+        return WindowMeanState(vector_bytes(self._cells, "f"), trend)
 
-    def load(self, state: bytes) -> None:
+    def load(self, state: WindowMeanState) -> None:
         """Take the state back; ValueError if it could not be one."""
-        cells = _floats(state[:8])
-        if (
-            len(cells) != 2
-            or not are_finite(cells)
-            or cells[1] < 0.0
-            or max(map(abs, cells)) > _MOST
-        ):
-            raise ValueError("a window with numbers that are none")
-        if len(state) > 8:
-            self._trend.load(state[8:])
+        cells = vector(state.sums, "window", "f")
+        if len(cells) != 2 or cells[1] < 0.0 or max(map(abs, cells)) > _MOST:
+            raise ValueError("a window out of range")
+        if state.trend is not None:
+            self._trend.load(state.trend)
         self._cells = cells
 
 
 def _as_kept(value: float) -> float:
     """Return a value as it comes back from a state: in single precision."""
     return array("f", (value,))[0]
+
+
+class WorstState(msgspec.Struct, frozen=True, array_like=True):
+    """All that a `Worst` remembers.
+
+    Attributes:
+        last: What was measured last, or the limit where that is lower and nothing was.
+        trend: As `Trend.dump`.
+    """
+
+    last: Finite
+    trend: bytes
 
 
 class Worst:
@@ -246,6 +275,9 @@ class Worst:
         ahead: Shared constants of forecasts.
         bucket_seconds: Length of a bucket.
     """
+
+    VERSION: ClassVar[int] = VERSION
+    STATE: ClassVar[type[msgspec.Struct]] = WorstState
 
     __slots__ = ("_ahead", "_bucket", "_last", "_trend", "limit")
 
@@ -287,11 +319,11 @@ class Worst:
         ahead = trend.forecasts()
         room = self.limit - _WORST_SHIFT * math.sqrt(noise)
         chances = [
-            normal((mean - room) / (_WORST_ERROR * math.sqrt(doubt + _WORST_SPREAD * noise)))
-            for mean, doubt in ahead
+            normal((mean - room) / (_WORST_ERROR * math.sqrt(variance + _WORST_SPREAD * noise)))
+            for mean, variance in ahead
         ]
-        end, doubt = ahead[-1]
-        spread = EIGHTY * _WORST_ERROR * math.sqrt(doubt + noise)
+        end, variance = ahead[-1]
+        spread = EIGHTY * _WORST_ERROR * math.sqrt(variance + noise)
         return self._judged(chances, self._last, end, end - spread, end + spread)
 
     def by_path(self, path: Path, now: float | None, *, as_wait: bool) -> Judged:
@@ -314,7 +346,7 @@ class Worst:
             chances.append(self._passage(path, barrier, last, chance))
         if max(chances) >= 0.5:
             chances = [self._passage(path, barrier, step, chance) for step in range(last + 1)]
-        deviation = math.sqrt(path.wander[-1] + path.doubt[-1] ** 2)
+        deviation = math.sqrt(path.wander[-1] + path.standard_error[-1] ** 2)
         shown = [
             max(x - path.servers, 0.0)
             for x in (
@@ -329,11 +361,11 @@ class Worst:
         return self._judged(chances, shown[0] if now is None else now, *shown[1:])
 
     def _passage(self, path: Path, barrier: float, step: int, chance: float) -> float:
-        begin, doubt = path.begin, path.doubt[step]
+        begin, error = path.begin, path.standard_error[step]
         return passage(
             barrier - begin,
             path.mean[step] - begin,
-            path.wander[step] + doubt * doubt + chance,
+            path.wander[step] + error * error + chance,
             max(self._ahead.times[step] / self._bucket, 1.0),
         )
 
@@ -355,23 +387,18 @@ class Worst:
             before, start = chance, time
         raise AssertionError("one of the chances is the highest")
 
-    def dump(self) -> bytes:
+    def dump(self) -> WorstState:
         """Return the state."""
-        return array("f", (self._last,)).tobytes() + self._trend.dump()
+        return WorstState(self._last, self._trend.dump())
 
-    def load(self, state: bytes) -> None:
+    def load(self, state: WorstState) -> None:
         """Take the state back; ValueError if it could not be one."""
-        last = _floats(state[:4])
-        if len(last) != 1 or not are_finite(last) or abs(last[0]) > _MOST:
-            raise ValueError("a level that is none")
-        self._trend.load(state[4:])
-        self._last = last[0]
-
-
-def _floats(state: bytes) -> array[float]:
-    if len(state) % 4:
-        raise ValueError("not the state of a bound")
-    return array("f", state)
+        if not math.isfinite(state.last):
+            raise ValueError("last: not finite")
+        if abs(state.last) > _MOST:
+            raise ValueError("a level out of range")
+        self._trend.load(state.trend)
+        self._last = _as_kept(state.last)
 
 
 def steady_states(path: Path, target_seconds: float) -> States:

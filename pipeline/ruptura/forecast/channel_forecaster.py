@@ -9,6 +9,7 @@ from typing import Final
 from scipy.special import gammaincc
 
 from ruptura.core.detect.forecast import CALM, Forecast, Objective, Objectives, Readings
+from ruptura.core.detect.state import pack, unpack
 from ruptura.core.series.registry import Measure
 from ruptura.forecast.bounds import Judged, States, WindowMean, Worst, steady_states
 from ruptura.forecast.queue import Path, Queue
@@ -185,7 +186,7 @@ class ChannelForecaster:
     ) -> Forecast:
         text = ""
         if is_worded:
-            load = self._queue.load() if by_path and self._queue is not None else None
+            load = self._queue.workload() if by_path and self._queue is not None else None
             as_waits = objective == "answer" and self._is_by_waits(by_path=by_path)
             text = sentence(
                 objective, judged, load, self._objectives, self._horizon, as_waits=as_waits
@@ -205,25 +206,27 @@ class ChannelForecaster:
         return not by_path and not self._means["answer"].is_known
 
     def dump(self) -> dict[str, bytes]:
-        """Return the state of the parts that have one."""
-        state: dict[str, bytes] = {}
-        if self._queue is not None:
-            state["queue"] = self._queue.dump()
-        for name, part in self._parts().items():
-            if not part.is_fresh:
-                state[name] = part.dump()
-        return state
+        """Return the state of the parts that have one, each with its version."""
+        return {
+            name: pack(part)
+            for name, part in self._parts().items()
+            if isinstance(part, Queue) or not part.is_fresh
+        }
 
     def load(self, state: Mapping[str, bytes]) -> None:
-        """Take the state back; ValueError if a part of it is none."""
-        if self._queue is not None and "queue" in state:
-            self._queue.restore(state["queue"])
+        """Take the state back; a part of another version starts afresh.
+
+        Raises:
+            ValueError: a part of it is no state.
+        """
         for name, part in self._parts().items():
             if name in state:
-                part.load(state[name])
+                unpack(part, state[name])
 
-    def _parts(self) -> dict[str, WindowMean | Worst]:
-        parts: dict[str, WindowMean | Worst] = {}
+    def _parts(self) -> dict[str, Queue | WindowMean | Worst]:
+        parts: dict[str, Queue | WindowMean | Worst] = {}
+        if self._queue is not None:
+            parts["queue"] = self._queue
         parts.update(self._means.items())
         parts.update(self._worsts.items())
         if self._waits is not None:

@@ -11,14 +11,16 @@ from __future__ import annotations
 
 import math
 from array import array
-from typing import Final
+from typing import ClassVar, Final
 
 import msgspec
 
-from ruptura.core.contracts.tuning import are_finite
 from ruptura.core.detect.forecast import Readings
+from ruptura.core.detect.state import vector, vector_bytes
 from ruptura.core.series.registry import Measure
 from ruptura.forecast.trend import Ahead, Trend
+
+VERSION: Final = 1
 
 _HANDLED_MEMORY: Final = 200.0
 """Contacts over which handle times and throughput are remembered."""
@@ -29,7 +31,7 @@ _SHORTEST: Final = 0.1
 _ENOUGH_HANDLED: Final = 20.0
 """Handled contacts from which their mean time is known at all."""
 
-_CAPACITY_DOUBT: Final = 0.05
+_CAPACITY_ERROR: Final = 0.05
 """Relative standard error of what agents can do: 200 exponential handle times, faded, leave so."""
 
 _PATIENCE_GUESS: Final = 300.0
@@ -57,7 +59,7 @@ class Path(msgspec.Struct, frozen=True, gc=False):
         begin: Number in the system now.
         mean: Number in the system at each step.
         wander: Variance about the mean, by chance from contact to contact, at each step.
-        doubt: Standard error of the mean at each step.
+        standard_error: Of the mean at each step.
     """
 
     servers: float
@@ -66,7 +68,7 @@ class Path(msgspec.Struct, frozen=True, gc=False):
     begin: float
     mean: list[float]
     wander: list[float]
-    doubt: list[float]
+    standard_error: list[float]
 
     def reach(self, wait_seconds: float) -> float:
         """Return how many wait where a contact that comes then will wait so long."""
@@ -101,6 +103,20 @@ class Load(msgspec.Struct, frozen=True, gc=False):
     by_agents: float
 
 
+class QueueState(msgspec.Struct, frozen=True, array_like=True):
+    """All that a `Queue` remembers.
+
+    Attributes:
+        cells: Twelve little-endian floats of single precision: mean handle time; agents, and the
+            age of their number; waiting contacts, and the age of that; reach; abandoned contacts,
+            and seconds waited; the usual rate, handle time and agents; and handled contacts.
+        arrivals: As `Trend.dump`.
+    """
+
+    cells: bytes
+    arrivals: bytes
+
+
 class Queue:
     """What is known of a channel's queue.
 
@@ -108,6 +124,9 @@ class Queue:
         bucket_seconds: Length of a bucket.
         ahead: Shared constants of forecasts; its steps are equally long.
     """
+
+    VERSION: ClassVar[int] = VERSION
+    STATE: ClassVar[type[msgspec.Struct]] = QueueState
 
     __slots__ = ("_ahead", "_bucket", "_cells", "arrivals")
 
@@ -181,12 +200,12 @@ class Queue:
         """
         cells = self._cells
         lost = _abandoned(readings)
-        keep = 1.0 - self._bucket / max(_QUEUE_MEMORY_SECONDS, self._bucket)
+        decay = 1.0 - self._bucket / max(_QUEUE_MEMORY_SECONDS, self._bucket)
         waited = waiting * self._bucket
         if lost is None:
             return waited * self._giving_up_rate()
-        cells[_ABANDONED] = min(cells[_ABANDONED] * keep + lost, _MOST)
-        cells[_WAITED] = min(cells[_WAITED] * keep + waited, 1e15)
+        cells[_ABANDONED] = min(cells[_ABANDONED] * decay + lost, _MOST)
+        cells[_WAITED] = min(cells[_WAITED] * decay + waited, 1e15)
         return lost
 
     def _learn_reach(self, arrived: float, before: float, waiting: float, lost: float) -> None:
@@ -241,7 +260,7 @@ class Queue:
         per_second = 1.0 / self._bucket
         busy_fade, idle_fade = math.exp(-theta * step), math.exp(-mu * step)
         busy_gain, idle_gain = (1.0 - busy_fade) / theta, (1.0 - idle_fade) / mu
-        busy_doubt = (_CAPACITY_DOUBT * servers * mu) ** 2
+        busy_error = (_CAPACITY_ERROR * servers * mu) ** 2
         noise = max(arrivals.noise / max(arrivals.level, 0.5), 1.0)  # over that of Poisson
         waiting = self.waiting
         x = servers + waiting if waiting is not None and waiting >= 0.5 else 0.0
@@ -249,8 +268,8 @@ class Queue:
             x = min(max(arrivals.level, 0.0) * per_second * aht, servers)
         begin = x
         variance = 0.0 if waiting is not None and waiting >= 0.5 else 0.5 * x
-        doubt = 0.0
-        mean, wander, doubts = [], [], []
+        error = 0.0
+        mean, wander, errors = [], [], []
         kept_busy, kept_idle = busy_fade * busy_fade, idle_fade * idle_fade
         busy_spread, idle_spread = (1.0 - kept_busy) / (2.0 * theta), (1.0 - kept_idle) / (2.0 * mu)
         for rate, unsure in arrivals.forecasts():
@@ -260,20 +279,20 @@ class Queue:
             if x >= servers:
                 out = servers * mu + theta * (x - servers)
                 x += (rate - out) * busy_gain
-                doubt = doubt * busy_fade + math.sqrt(drift + busy_doubt) * busy_gain
+                error = error * busy_fade + math.sqrt(drift + busy_error) * busy_gain
                 variance = variance * kept_busy + (noisy + out) * busy_spread
             else:
                 out = mu * x
                 x += (rate - out) * idle_gain
-                doubt = doubt * idle_fade + math.sqrt(drift) * idle_gain
+                error = error * idle_fade + math.sqrt(drift) * idle_gain
                 variance = variance * kept_idle + (noisy + out) * idle_spread
             x = max(x, 0.0)  # a step longer than a contact lasts would overshoot
             mean.append(x)
             wander.append(variance)
-            doubts.append(doubt)
-        return Path(servers, mu, theta, begin, mean, wander, doubts)
+            errors.append(error)
+        return Path(servers, mu, theta, begin, mean, wander, errors)
 
-    def load(self) -> Load:
+    def workload(self) -> Load:
         """Return what there is to do; only where `path` says anything."""
         cells = self._cells
         times = self._ahead.times
@@ -292,27 +311,24 @@ class Queue:
             by_agents=(cells[_USUAL_AGENTS] or cells[_AGENTS]) / cells[_AGENTS],
         )
 
-    def dump(self) -> bytes:
+    def dump(self) -> QueueState:
         """Return the state."""
-        return self._cells.tobytes() + self.arrivals.dump()
+        return QueueState(vector_bytes(self._cells, "f"), self.arrivals.dump())
 
-    def restore(self, state: bytes) -> None:
+    def load(self, state: QueueState) -> None:
         """Take the state back; ValueError if it could not be one."""
-        head = 4 * _CELLS
-        if len(state) < head:
+        cells = vector(state.cells, "queue", "f")
+        if len(cells) != _CELLS:
             raise ValueError("not the state of a queue")
-        cells = array("f", state[:head])
         if (
-            len(cells) != _CELLS
-            or not are_finite(cells)
-            or min(cells) < 0.0
+            min(cells) < 0.0
             or not 1.0 / (2.0 * _MOST_REACH) <= cells[_REACH] <= 2.0 * _MOST_REACH
             or max(cells) > 1e17
             or max(cells[:_ABANDONED]) > 2.0 * _MOST
             or (cells[_HANDLED] > 0.0 and cells[_AHT] < 0.5 * _SHORTEST)
         ):
-            raise ValueError("a queue with numbers that are none")
-        self.arrivals.load(state[head:])
+            raise ValueError("a queue out of range")
+        self.arrivals.load(state.arrivals)
         self._cells = cells
 
 

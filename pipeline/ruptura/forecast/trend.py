@@ -13,7 +13,7 @@ import math
 from array import array
 from typing import Final
 
-from ruptura.core.contracts.tuning import are_finite
+from ruptura.core.detect.state import vector, vector_bytes
 
 _LEVEL_NOISE: Final = 0.02
 _SLOPE_NOISE: Final = 0.0001
@@ -25,18 +25,18 @@ the noise of few events is large beside that."""
 
 _DAMPING_SECONDS: Final = 3600.0
 _OUTLIER: Final = 4.0
-"""Deviations to which a single measurement is cut."""
+"""Deviations to which a single measurement is winsorised."""
 
 _NOISE_MEMORY: Final = 120.0
 _ENOUGH: Final = 12.0
 _VAGUE: Final = 0.5
-"""Doubt of the level, over the noise of a measurement, from which nothing is forecast."""
+"""Variance of the level, over the noise of a measurement, from which nothing is forecast."""
 
-_MOST_DOUBT: Final = 1e4
+_MOST_VARIANCE: Final = 1e4
 _MOST_LEVEL, _MOST_NOISE = 1e17, 1e36
 """More is no state: what is measured is at most 1e15."""
 
-_LEVEL, _SLOPE, _LEVEL_DOUBT, _JOINT_DOUBT, _SLOPE_DOUBT, _NOISE, _UNIT, _SEEN = range(8)
+_LEVEL, _SLOPE, _LEVEL_VARIANCE, _COVARIANCE, _SLOPE_VARIANCE, _NOISE, _UNIT, _SEEN = range(8)
 _CELLS: Final = 8
 
 
@@ -50,18 +50,18 @@ class Ahead:
 
     Attributes:
         times: As given.
-        bucket_keep, horizon_keep: What the window keeps over a bucket, and over the horizon.
+        bucket_decay, horizon_decay: What is left of the window after a bucket, and a horizon.
         slopes: What a slope of one per bucket adds up to until then.
         drifts: Variance that level and slope have gained until then, in units of the noise.
     """
 
-    __slots__ = ("bucket_keep", "damping", "drifts", "horizon_keep", "slopes", "times")
+    __slots__ = ("bucket_decay", "damping", "drifts", "horizon_decay", "slopes", "times")
 
     def __init__(
         self, bucket_seconds: float, times: tuple[float, ...], window_seconds: float
     ) -> None:
-        self.bucket_keep = math.exp(-bucket_seconds / window_seconds)
-        self.horizon_keep = math.exp(-times[-1] / window_seconds)
+        self.bucket_decay = math.exp(-bucket_seconds / window_seconds)
+        self.horizon_decay = math.exp(-times[-1] / window_seconds)
         rate = bucket_seconds / _DAMPING_SECONDS
         self.damping = math.exp(-rate)
         self.times = times
@@ -73,7 +73,7 @@ class Ahead:
 
 
 class Trend:
-    """One quantity: its level, its slope, and their doubts.
+    """One quantity: its level, its slope, and their variances.
 
     Args:
         ahead: Shared constants.
@@ -113,7 +113,7 @@ class Trend:
     @property
     def is_known(self) -> bool:
         """Whether enough was seen, and lately enough, to forecast from."""
-        return self._cells[_SEEN] >= _ENOUGH and self._cells[_LEVEL_DOUBT] <= _VAGUE
+        return self._cells[_SEEN] >= _ENOUGH and self._cells[_LEVEL_VARIANCE] <= _VAGUE
 
     def _agility(self, level: float) -> float:
         """How fast level and slope move, over what their noises say."""
@@ -129,9 +129,9 @@ class Trend:
         """
         level, slope, p11, p12, p22, noise, usual, seen = self._cells
         if not seen:
-            doubt = 0.01 * self._agility(value)
+            variance = 0.01 * self._agility(value)
             noise = max(unit, self._least)
-            self._cells = array("f", (value, 0.0, 1.0, 0.0, doubt, noise, unit, 1.0))
+            self._cells = array("f", (value, 0.0, 1.0, 0.0, variance, noise, unit, 1.0))
             return
         agility = self._agility(level)
         unit = max(unit, 1e-12)
@@ -179,19 +179,23 @@ class Trend:
         agility = self._agility(level)
         cells[_LEVEL] += damping * slope
         cells[_SLOPE] = slope * damping
-        cells[_LEVEL_DOUBT] = min(
-            p11 + damping * (2.0 * p12 + damping * p22) + _LEVEL_NOISE * agility, _MOST_DOUBT
+        cells[_LEVEL_VARIANCE] = min(
+            p11 + damping * (2.0 * p12 + damping * p22) + _LEVEL_NOISE * agility, _MOST_VARIANCE
         )
-        cells[_JOINT_DOUBT] = max(min(damping * (p12 + damping * p22), _MOST_DOUBT), -_MOST_DOUBT)
-        cells[_SLOPE_DOUBT] = min(damping * damping * p22 + _SLOPE_NOISE * agility, _MOST_DOUBT)
+        cells[_COVARIANCE] = max(
+            min(damping * (p12 + damping * p22), _MOST_VARIANCE), -_MOST_VARIANCE
+        )
+        cells[_SLOPE_VARIANCE] = min(
+            damping * damping * p22 + _SLOPE_NOISE * agility, _MOST_VARIANCE
+        )
 
     def forecast(self, step: int) -> tuple[float, float]:
         """Return mean and variance of the level at a step ahead, noise of measuring left out."""
         level, slope, p11, p12, p22, noise = self._cells[:_UNIT]
         reach = self._ahead.slopes[step]
-        doubt = p11 + 2.0 * reach * p12 + reach * reach * p22
-        doubt += self._ahead.drifts[step] * self._agility(level)
-        return level + reach * slope, max(doubt, 0.0) * noise
+        variance = p11 + 2.0 * reach * p12 + reach * reach * p22
+        variance += self._ahead.drifts[step] * self._agility(level)
+        return level + reach * slope, max(variance, 0.0) * noise
 
     def forecasts(self) -> list[tuple[float, float]]:
         """Return `forecast` of every step."""
@@ -210,27 +214,31 @@ class Trend:
         ]
 
     def dump(self) -> bytes:
-        """Return the state."""
-        return self._cells.tobytes()
+        """Return the state, of which the version is that of whoever holds it.
+
+        Eight little-endian floats of single precision: level and slope, the variance of the level,
+        their covariance, the variance of the slope, noise, usual unit, and how many measurements
+        there were.
+        """
+        return vector_bytes(self._cells, "f")
 
     def load(self, state: bytes) -> None:
         """Take the state back; ValueError if it could not be one."""
-        if len(state) != 4 * _CELLS:
+        cells = vector(state, "trend", "f")
+        if len(cells) != _CELLS:
             raise ValueError("not the state of a trend")
-        cells = array("f", state)
-        doubts = [abs(doubt) for doubt in cells[_LEVEL_DOUBT:_NOISE]]
+        variances = [abs(variance) for variance in cells[_LEVEL_VARIANCE:_NOISE]]
         if (
-            not are_finite(cells)
-            or max(abs(cells[_LEVEL]), abs(cells[_SLOPE])) > _MOST_LEVEL
-            or max(doubts) > 100.0 * _MOST_DOUBT
-            or min(cells[_LEVEL_DOUBT], cells[_SLOPE_DOUBT]) < 0.0
+            max(abs(cells[_LEVEL]), abs(cells[_SLOPE])) > _MOST_LEVEL
+            or max(variances) > 100.0 * _MOST_VARIANCE
+            or min(cells[_LEVEL_VARIANCE], cells[_SLOPE_VARIANCE]) < 0.0
             or min(cells[_NOISE], cells[_UNIT]) < 0.0
             or max(cells[_NOISE], cells[_UNIT]) > _MOST_NOISE
             or not 0.0 <= cells[_SEEN] <= _NOISE_MEMORY
             or (cells[_SEEN] > 0.0 and min(cells[_NOISE], cells[_UNIT]) <= 0.0)
         ):
-            raise ValueError("a trend with numbers that are none")
-        level, both, slope = cells[_LEVEL_DOUBT:_NOISE]
+            raise ValueError("a trend out of range")
+        level, both, slope = cells[_LEVEL_VARIANCE:_NOISE]
         if both * both > level * slope * 1.001 + 1e-6:
-            raise ValueError("a trend with doubts that are none")
+            raise ValueError("a trend whose covariance is none")
         self._cells = cells

@@ -95,7 +95,7 @@ def test_bytes_out_and_in_again_change_nothing_and_others_are_refused() -> None:
     other.load(state)
     assert other.dump() == state
     assert other.corrected(ABOVE, 1e-7) == one.corrected(ABOVE, 1e-7)
-    for poison, told in ((math.nan, "not finite"), (math.inf, "not finite"), (-1.0, "less than")):
+    for poison, told in ((math.nan, "not finite"), (math.inf, "not finite"), (-1.0, "under 0")):
         with pytest.raises(ValueError, match=told):
             other.load(CalibrationState(poison, state.tails))
         with pytest.raises(ValueError, match=told):

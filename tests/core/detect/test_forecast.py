@@ -162,8 +162,10 @@ class TestRestored:
         state = msgspec.msgpack.decode(subject.dump(0, SERVICE))
         channel = state[5][CHANNEL]
         at = next(n for n, part in enumerate(channel) if isinstance(part, dict) and "queue" in part)
-        channel[at]["queue"] = b"\xff" * len(channel[at]["queue"])
-        with pytest.raises(ValueError, match="none"):
+        version, (cells, arrivals) = msgspec.msgpack.decode(channel[at]["queue"])
+        damaged = version, (b"\xff" * len(cells), arrivals)
+        channel[at]["queue"] = msgspec.msgpack.encode(damaged)
+        with pytest.raises(ValueError, match="queue: not finite"):
             engine(**settings(**OBJECTIVES)).load(0, SERVICE, msgspec.msgpack.encode(state))
 
 

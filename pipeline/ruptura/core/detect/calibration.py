@@ -151,5 +151,5 @@ class Calibration:
         if not math.isfinite(state.buckets):
             raise ValueError("calibration: not finite")
         if min(found) < 0.0 or state.buckets < 0.0:
-            raise ValueError("calibration: less than nothing")
+            raise ValueError("calibration: under 0")
         self._buckets, self._numbers = state.buckets, found

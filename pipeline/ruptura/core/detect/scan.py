@@ -212,8 +212,8 @@ class ScanStatistic:
                 continue
             if decay:
                 inflation = self._inflation(inflation, decay)
-            doubtful = error * likelihood.extent(sizes, high_sum)
-            total = inflation * spread_sum + doubtful * doubtful
+            error_of_mean = error * likelihood.extent(sizes, high_sum)
+            total = inflation * spread_sum + error_of_mean * error_of_mean
             if excess * excess <= 4.0 * total:
                 continue
             base = high_sum if excess > 0.0 else low_sum

@@ -1,4 +1,4 @@
-"""The state of a detector, component by component, each with its version.
+"""The state of a detector or a forecaster, component by component, each with its version.
 
 A component is a class with `VERSION`, the `STATE` struct that `dump` returns, and `load`, which
 takes it back whole or raises ValueError and changes nothing. A version is raised when the struct
@@ -8,7 +8,7 @@ or its meaning changes; then that component alone starts afresh from an older st
 from __future__ import annotations
 
 from array import array
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, ClassVar, Final, Literal, Protocol
 
 import msgspec
 
@@ -16,12 +16,17 @@ from ruptura.core.contracts.tuning import Tally, are_finite
 
 _IS_LITTLE_ENDIAN: Final = array("H", [1]).tobytes()[0] == 1
 
+Code = Literal["d", "f"]
+
 Versioned = tuple[Tally, Any]
 """Version and state of a component. The state is decoded only once its version is known."""
 
 
+_versioned = msgspec.msgpack.Decoder(Versioned)
+
+
 class Component(Protocol):
-    """A part of a detector that remembers."""
+    """A part of a detector or of a forecaster that remembers."""
 
     VERSION: ClassVar[int]
     STATE: ClassVar[type[msgspec.Struct]]
@@ -55,32 +60,48 @@ def restore(component: Component, found: Versioned) -> bool:
     return True
 
 
-def vector_bytes(values: array[float] | bytes) -> bytes:
-    """Return doubles, of an array or as they lie in memory, as little-endian bytes.
+def pack(component: Component) -> bytes:
+    """Return the state of a component and its version as MessagePack."""
+    return msgspec.msgpack.encode(versioned(component))
+
+
+def unpack(component: Component, state: bytes) -> bool:
+    """Load a component from what `pack` returned; as `restore`."""
+    return restore(component, _versioned.decode(state))
+
+
+def vector_bytes(values: array[float] | bytes, code: Code = "d") -> bytes:
+    """Return floats, of an array or as they lie in memory, as little-endian bytes.
+
+    Args:
+        values: The floats.
+        code: Of their type: double precision, or `f`: single.
 
     >>> vector_bytes(array("d", [1.0])).hex()
     '000000000000f03f'
     """
     if _IS_LITTLE_ENDIAN:
         return bytes(values)
-    swapped = array("d", bytes(values))
+    swapped = array(code, bytes(values))
     swapped.byteswap()
     return swapped.tobytes()
 
 
-def vector(state: bytes, name: str) -> array[float]:
-    """Return the doubles that `vector_bytes` wrote.
+def vector(state: bytes, name: str, code: Code = "d") -> array[float]:
+    """Return the floats that `vector_bytes` wrote.
 
     Args:
-        state: Little-endian doubles.
+        state: Little-endian floats.
         name: What they are, for the error.
+        code: Of their type.
 
     Raises:
-        ValueError: no whole number of doubles, or one of them is not finite or beyond 1e60.
+        ValueError: no whole number of floats, or one of them is not finite or beyond 1e60.
     """
-    if len(state) % 8:
-        raise ValueError(f"{name}: not a vector of doubles")
-    values = array("d", state)
+    values = array(code)
+    if len(state) % values.itemsize:
+        raise ValueError(f"{name}: not a vector of floats")
+    values.frombytes(state)
     if not _IS_LITTLE_ENDIAN:
         values.byteswap()
     if not are_finite(values):

@@ -19,7 +19,13 @@ _POISSON_DISPERSION: Final = 1.0 + 1e-6
 
 
 def count_above(observed: float, mean: float, dispersion: float) -> float:
-    """P(X >= observed): Poisson, or negative binomial where dispersion = variance/mean > 1."""
+    """P(X >= observed): Poisson, or negative binomial where dispersion = variance/mean > 1.
+
+    >>> round(count_above(3.0, 1.0, 1.0), 6)  # 1 - 2.5 / e
+    0.080301
+    >>> count_above(3.0, 1.0, 2.0)  # shape 1: geometric, 1 / 2 ** 3
+    0.125
+    """
     if observed <= 0.0:
         return 1.0
     mean = max(mean, 1e-9)
@@ -41,7 +47,11 @@ def count_below(observed: float, mean: float, dispersion: float) -> float:
 
 
 def nothing(mean: float, dispersion: float) -> float:
-    """P(X = 0) where `mean` events were due; exp(-mean) for a Poisson count."""
+    """P(X = 0) where `mean` events were expected; exp(-mean) for a Poisson count.
+
+    >>> nothing(1.0, 2.0)
+    0.5
+    """
     if dispersion <= _POISSON_DISPERSION:
         return max(math.exp(-mean), SMALLEST)
     return max(math.exp(-mean * math.log(dispersion) / (dispersion - 1.0)), SMALLEST)
@@ -52,6 +62,9 @@ def ratio_above(numerator: float, denominator: float, rate: float, dispersion: f
 
     The quasi-binomial: dividing both counts by the dispersion keeps the mean rate and gives
     the variance (McCullagh & Nelder, Generalized Linear Models, 2nd ed., 4.5).
+
+    >>> round(ratio_above(2.0, 2.0, 0.5, 1.0), 6)
+    0.25
     """
     if numerator <= 0.0 or denominator <= 0.0:
         return 1.0
@@ -66,16 +79,19 @@ def ratio_below(numerator: float, denominator: float, rate: float, dispersion: f
     return ratio_above(denominator - numerator, denominator, 1.0 - rate, dispersion)
 
 
-def level_beyond(z: float, freedom: float) -> float:
+def level_beyond(z: float, degrees_of_freedom: float) -> float:
     """P(T >= |z|) of Student's t in units of its own standard deviation.
 
     Args:
         z: Deviations from the mean.
-        freedom: Degrees of freedom; not over 2 the deviation is none, and is taken as the scale.
+        degrees_of_freedom: Over 0; up to 2 there is no standard deviation: z is in scales.
+
+    >>> round(level_beyond(1.96, 1e9), 3)
+    0.025
     """
-    if freedom > 2.0:
-        z /= math.sqrt((freedom - 2.0) / freedom)
-    return max(float(stdtr(freedom, -abs(z))), SMALLEST)
+    if degrees_of_freedom > 2.0:
+        z /= math.sqrt((degrees_of_freedom - 2.0) / degrees_of_freedom)
+    return max(float(stdtr(degrees_of_freedom, -abs(z))), SMALLEST)
 
 
 @lru_cache(maxsize=16)

@@ -66,7 +66,7 @@ class SeasonalCount:
     """Expected events per bucket, by hour and kind of day.
 
     The rate of an hour has a gamma posterior (its events over its exposure), so an hour that was
-    seen little is expected with much doubt: Gelman et al., Bayesian Data Analysis, 3rd ed., 2.6.
+    seen little has a large standard error: Gelman et al., Bayesian Data Analysis, 3rd ed., 2.6.
     The level is the ratio of two of River's exponentially weighted means.
 
     Args:
@@ -171,7 +171,7 @@ class SeasonalCount:
         if not are_finite(head):
             raise ValueError("counts: not finite")
         if min(head) < 0.0:
-            raise ValueError("counts: less than none")
+            raise ValueError("counts: under 0")
         self._week.load(state.profile)
         if state.weight > 0.0:
             self._overall.update(state.overall, state.weight)

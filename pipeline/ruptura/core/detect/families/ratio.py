@@ -92,7 +92,7 @@ class SteadyRatio:
         if not are_finite((buckets, hits, trials)):
             raise ValueError("a ratio: not finite")
         if min(buckets, hits, trials) < 0.0 or hits > trials * (1.0 + 1e-9):
-            raise ValueError("a ratio: more than all, or less than none")
+            raise ValueError("a ratio: under 0, or over 1")
         self._buckets = buckets
         if buckets > 0.0:
             self._hits.update(hits)
