@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from ruptura.core.contracts.event import ExceptionKind
+from ruptura.core.contracts.event import ExceptionKind, MetricName
 from ruptura.core.series.extraction import Extraction, TicketSeries, ticket_series
 
 Family = Literal["count", "ratio", "gauge"]
@@ -44,6 +44,7 @@ Measure = Literal[
     "wait",
     "waiting_contacts",
 ]
+"""What code may ask for. Several series may measure the same; what nobody asks for needs none."""
 
 TICKETS: Final = "tickets."
 """What the names of series of tickets begin with; no metric's name has a dot."""
@@ -138,7 +139,7 @@ class Registry:
         tickets: The series of tickets, ready to be extracted.
 
     Raises:
-        ValueError: a series of tickets does not say how it is made, or a metric does.
+        ValueError: an entry contradicts itself; the message names it.
     """
 
     __slots__ = ("_by_measure", "specs", "tickets")
@@ -147,8 +148,7 @@ class Registry:
         self.specs = dict(specs)
         tickets: list[TicketSeries] = []
         for name, spec in specs.items():
-            if name.startswith(TICKETS) is not (spec.tickets is not None):
-                raise ValueError(f"{name}: `tickets` is for names that begin with {TICKETS!r}")
+            _check(name, spec)
             if spec.tickets is not None:
                 is_ratio = spec.family == "ratio"
                 tickets.append(ticket_series(name, spec.tickets, is_ratio=is_ratio))
@@ -225,6 +225,20 @@ class Registry:
             for name in reversed(names)
             if name in values
         }
+
+
+def _check(name: str, spec: SeriesSpec) -> None:
+    """Raise ValueError where an entry contradicts itself."""
+    if name.startswith(TICKETS) is not (spec.tickets is not None):
+        raise ValueError(f"{name}: `tickets` is for names that begin with {TICKETS!r}")
+    try:
+        msgspec.convert(name.removeprefix(TICKETS), MetricName)
+    except msgspec.ValidationError:
+        raise ValueError(f"{name!r}: no name that a metric could have") from None
+    if (spec.role == "exceptions") is not (spec.exception is not None):
+        raise ValueError(f"{name}: `exception` is for the role `exceptions`, which needs it")
+    if spec.role != "queue" and not spec.shows_queue:
+        raise ValueError(f"{name}: `shows_queue` is for the role `queue`")
 
 
 def parse(text: bytes) -> Registry:
