@@ -71,16 +71,16 @@ def test_another_level_of_the_log_is_taken_over_with_the_settings(
 ) -> None:
     async def scenario() -> None:
         made = worker.Worker(Settings(), 4, 7071, worker.Vitals(Settings()))
-        retuned: list[Config] = []
+        reconfigured: list[Config] = []
 
-        async def retune(config: Config) -> None:
-            retuned.append(config)
+        async def reconfigure(config: Config) -> None:
+            reconfigured.append(config)
 
-        monkeypatch.setattr(made, "_made", SimpleNamespace(retune=retune))
+        monkeypatch.setattr(made, "_made", SimpleNamespace(reconfigure=reconfigure))
         loud = msgspec.structs.replace(Settings().worker, log_level="debug")
         for _ in range(2):
             await made._apply(msgspec.structs.replace(Settings(), worker=loud))
-        assert len(retuned) == 2
+        assert len(reconfigured) == 2
 
     levels: list[str] = []
     monkeypatch.setattr(logs, "configure", lambda level, _style: levels.append(level))

@@ -11,14 +11,16 @@ import msgspec
 from ruptura.assembly.calendars import calendar_for
 from ruptura.assembly.registry import series_registry
 from ruptura.core import history as histories
-from ruptura.core.channel import Parts
 from ruptura.core.contracts.document import Action
 from ruptura.core.contracts.event import DocumentKind
 from ruptura.core.contracts.tuning import AlertTuning, DetectionTuning, WindowTuning
+from ruptura.core.decide.service import DecideConfig
+from ruptura.core.detect.channel_detector import DetectConfig
 from ruptura.core.detect.families.factory import baseline_factory
 from ruptura.core.detect.forecast import Objectives
 from ruptura.core.detect.scan import Scales
 from ruptura.core.engine import Config, Engine
+from ruptura.core.ingest.partition import IngestConfig
 from ruptura.core.ingest.routing import Direct, Repartitioned
 from ruptura.forecast.factory import forecaster_factory
 from ruptura.settings import ServiceSettings, Settings, repartition_topic, settings_hash
@@ -86,29 +88,35 @@ def build_config(settings: Settings, history: bytes | None = None) -> Config:
     def plan(service: str) -> Mapping[str, Sequence[Action]]:
         return _plan(_service(settings, service))
 
-    parts = Parts(
-        _tuning(settings.window, WindowTuning),
-        _tuning(settings.detection, DetectionTuning),
-        Scales(bucket_seconds),
-        baseline_factory(bucket_seconds),
-        series_registry(),
-        forecaster_factory(
+    registry = series_registry()
+    detect = DetectConfig(
+        tuning=_tuning(settings.detection, DetectionTuning),
+        scales=Scales(bucket_seconds),
+        baseline=baseline_factory(bucket_seconds),
+        registry=registry,
+        forecaster=forecaster_factory(
             bucket_seconds,
             settings.forecast.horizon_seconds,
             settings.forecast.window_seconds,
             lambda service, channel: _objectives(_service(settings, service), channel),
         ),
-        lambda service, channel: _least_wait(_service(settings, service), channel),
+        least_wait=lambda service, channel: _least_wait(_service(settings, service), channel),
     )
     shape = settings_hash(settings)
+    known = {} if history is None else histories.load(history, detect, shape)
     return Config(
-        topics=sources(settings),
-        parts=parts,
-        alert=_tuning(settings.alert, AlertTuning),
-        calendar=lambda service, channel: calendar_for(service, channel, settings),
-        plan=plan,
+        ingest=IngestConfig(
+            topics=sources(settings),
+            window=_tuning(settings.window, WindowTuning),
+            calendar=lambda service, channel: calendar_for(service, channel, settings),
+            known_kinds=lambda service, channel: histories.kinds(known, service, channel),
+        ),
+        detect=detect,
+        decide=DecideConfig(
+            tuning=_tuning(settings.alert, AlertTuning), registry=registry, plan=plan
+        ),
         shape=shape,
-        history={} if history is None else histories.load(history, parts, shape),
+        history=known,
     )
 
 

@@ -1,24 +1,27 @@
-"""The engine: records and ticks in, effects out. Every shell drives this one."""
+"""The engine: records and ticks in, effects out. Every runner drives this one.
+
+It is pulled: records are ingested until buckets are due, which are then closed, a portion at a
+time. What happens to them on the way stands in `ruptura.core.stages`.
+"""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
 
-from ruptura.core import snapshot
-from ruptura.core.admission import admit
+from ruptura.core import state as states
 from ruptura.core.contracts.effects import Effects
 from ruptura.core.contracts.event import Reason, Rejection
 from ruptura.core.contracts.record import Input, Record, Tick
-from ruptura.core.partition import Config, Partition, Plan
+from ruptura.core.ingest.partition import PartitionBuckets
+from ruptura.core.stages import Config, Stages
 
-__all__ = ["Config", "Engine", "Plan"]
+__all__ = ["Config", "Engine", "runs"]
 
-_RECORDS: Final = 1000
-"""Records after which a portion of work is enough: they take some 3 ms, twice as many at most."""
+_RUN: Final = 1000
+"""Most records of a run: they take some 3 ms."""
 
 
 class Engine:
@@ -31,16 +34,108 @@ class Engine:
         config: What it is made of.
     """
 
-    VERSION = snapshot.VERSION
-
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._partitions: dict[int, Partition] = {}
-        self._is_amid = False  # between two portions of a step
-        self._forgotten: set[int] = set()  # since the step began
+        self._partitions: dict[int, Stages] = {}
 
-    def retune(self, config: Config) -> None:
-        """Go on with other parts, between two steps: what is learned, suspected and open stays.
+    # In: records and ticks.
+
+    def ingest(self, records: Sequence[Record]) -> tuple[int, Effects]:
+        """Take records until buckets are due.
+
+        Args:
+            records: Of one source, in order; at least one.
+
+        Returns:
+            How many were taken, and what they led to. If not all were, `due` says what to close
+            before the rest is ingested.
+
+        Raises:
+            RuntimeError: buckets of their partition are due.
+        """
+        effects = Effects()
+        return self._ingest(records, effects), effects
+
+    def tick(self, tick: Tick) -> Effects:
+        """Let time pass for one source, which may make buckets due; RuntimeError as `ingest`."""
+        effects = Effects()
+        self._tick(tick, effects)
+        return effects
+
+    def _ingest(self, records: Sequence[Record], effects: Effects) -> int:
+        topic, number = records[0].topic, records[0].partition
+        if topic not in self._config.ingest.topics:
+            effects.consumed[topic] = effects.consumed.get(topic, 0) + len(records)
+            text = f"Not an input: {topic} - at `$`"
+            effects.rejections.extend(Rejection(r, Reason.UNKNOWN_TOPIC, text) for r in records)
+            return len(records)
+        buckets = self._settled(number).buckets
+        taken = buckets.ingest(records, effects)
+        _note_time(effects, buckets, topic, number)
+        return taken
+
+    def _tick(self, tick: Tick, effects: Effects) -> None:
+        if tick.topic in self._config.ingest.topics:
+            buckets = self._settled(tick.partition).buckets
+            buckets.tick(tick)
+            _note_time(effects, buckets, tick.topic, tick.partition)
+
+    # Out: buckets that are due.
+
+    def due(self) -> tuple[int, str] | None:
+        """Return a partition and a service of it that has a bucket to close; None: none has.
+
+        Partitions and services are independent of each other, so they may be closed in any order;
+        this one is always the same.
+        """
+        for number, stages in self._partitions.items():
+            for service in stages.buckets.due:
+                return number, service
+        return None
+
+    def close(self, partition: int, service: str) -> Effects:
+        """Close the next bucket of a service that is due, or the next portion of a large one.
+
+        It takes some 10 ms at most. As long as `due` names the service there is more to close.
+
+        Raises:
+            KeyError: the service has no bucket to close.
+        """
+        return self._partitions[partition].close(service)
+
+    # Both: the plain way.
+
+    def step(self, inputs: Iterable[Input]) -> Effects:
+        """Take inputs in order, close what becomes due, and return what it all leads to.
+
+        Raises:
+            RuntimeError: buckets are due.
+        """
+        self._check_settled()
+        effects = Effects()
+        for run in runs(inputs):
+            if isinstance(run, Tick):
+                self._tick(run, effects)
+                self._close_all(run.partition, effects)
+                continue
+            rest: Sequence[Record] = run
+            while rest:
+                taken = self._ingest(rest, effects)
+                self._close_all(rest[0].partition, effects)
+                rest = rest[taken:]
+        return effects
+
+    def _close_all(self, partition: int, effects: Effects) -> None:
+        stages = self._partitions.get(partition)
+        if stages is not None:
+            due = stages.buckets.due
+            while due:
+                effects.add(stages.close(next(iter(due))))
+
+    # What is held: other parts, positions, state.
+
+    def reconfigure(self, config: Config) -> None:
+        """Go on with other parts: what is learned, suspected and open stays.
 
         From here on all is as if the state had been dumped and loaded into an engine of these
         parts. What channels that begin have learned elsewhere stays what it was, too.
@@ -49,95 +144,27 @@ class Engine:
             config: The parts; of the same shape and topics. Its history is not used.
 
         Raises:
-            RuntimeError: in the middle of `steps`.
+            RuntimeError: buckets are due.
             ValueError: shape or topics are others, or a state does not fit. Nothing has changed.
         """
         self._check_settled()
         former = self._config
-        if config.shape != former.shape or config.topics != former.topics:
+        if config.shape != former.shape or config.ingest.topics != former.ingest.topics:
             raise ValueError("other settings shape the state, or other topics are read")
-        config = msgspec.structs.replace(config, history=former.history)
+        ingest = msgspec.structs.replace(config.ingest, known_kinds=former.ingest.known_kinds)
+        config = msgspec.structs.replace(config, ingest=ingest, history=former.history)
         held = self._partitions.values()
-        found = [(partition, partition.forecasters_under(config)) for partition in held]
+        found = [(stages, stages.forecasters_under(config.detect)) for stages in held]
         # From here on nothing can fail.
-        for partition, forecasters in found:
-            partition.retune(config, forecasters)
+        for stages, forecasters in found:
+            stages.reconfigure(config, forecasters)
         self._config = config
-
-    def step(self, inputs: Iterable[Input]) -> Effects:
-        """Take inputs in order and return what they lead to.
-
-        Raises:
-            RuntimeError: the portions of an earlier call were not all taken.
-        """
-        effects = Effects()
-        for _ in self._work(inputs, effects):
-            pass
-        return effects
-
-    def steps(self, inputs: Iterable[Input]) -> Iterator[Effects]:
-        """As `step`, in portions of some 10 ms of work, so that others can work in between.
-
-        The portions put together are what `step` returns. State may be dumped, and further inputs
-        be taken, only once the last portion was taken: before, the state is that of no moment.
-        A partition may be forgotten in between; what is left of its inputs is passed over.
-
-        Yields:
-            Effects; at least once.
-
-        Raises:
-            RuntimeError: the portions of an earlier call were not all taken.
-        """
-        effects = Effects()
-        for _ in self._work(inputs, effects):
-            yield _cut(effects)
-        yield effects
-
-    def _work(self, inputs: Iterable[Input], effects: Effects) -> Iterator[None]:
-        """Take inputs in order, and yield where a portion can end."""
-        self._check_settled()
-        self._is_amid = True
-        for item in _runs(inputs):
-            if isinstance(item, Tick):
-                if item.topic in self._config.topics and item.partition not in self._forgotten:
-                    yield from self._partition(item.partition).tick(item, effects)
-            elif item[0].partition not in self._forgotten:
-                yield from self._consume(item, effects)
-        for held, partition in self._partitions.items():
-            for name, source in partition.watermark.sources.items():
-                if source.newest > 0.0:
-                    effects.event_times[name, held] = source.newest
-        self._is_amid = False
-        self._forgotten.clear()
-
-    def _check_settled(self) -> None:
-        if self._is_amid:
-            raise RuntimeError("the portions of a step were not all taken")
-
-    def _consume(self, records: Sequence[Record], effects: Effects) -> Iterator[None]:
-        """Take records of one source."""
-        topic = records[0].topic
-        effects.consumed[topic] = effects.consumed.get(topic, 0) + len(records)
-        kind = self._config.topics.get(topic)
-        if kind is None:
-            text = f"Not an input: {topic} - at `$`"
-            effects.rejections.extend(Rejection(r, Reason.UNKNOWN_TOPIC, text) for r in records)
-            return
-        yield from admit(records, kind, self._partition(records[0].partition), effects)
-        if sum(effects.consumed.values()) >= _RECORDS:
-            yield
-
-    def _partition(self, number: int) -> Partition:
-        partition = self._partitions.get(number)
-        if partition is None:
-            partition = self._partitions[number] = Partition(self._config)
-        return partition
 
     def position(self, topic: str, partition: int) -> int | None:
         """Return the next offset of a source that the state does not reflect, if any is known."""
-        held = self._partitions.get(partition)
-        source = held.watermark.sources.get(topic) if held is not None else None
-        return source.position if source is not None and source.position > 0 else None
+        stages = self._partitions.get(partition)
+        source = stages.buckets.watermark.sources.get(topic) if stages is not None else None
+        return source.next_offset if source is not None and source.next_offset > 0 else None
 
     def partitions(self) -> Sequence[int]:
         """Return the partitions with state."""
@@ -145,58 +172,82 @@ class Engine:
 
     def services(self, partition: int, *, changed: bool = False) -> Sequence[str]:
         """Return the services of a partition, or only those changed since their last dump."""
-        held = self._partitions.get(partition)
-        if held is None:
+        stages = self._partitions.get(partition)
+        if stages is None:
             return ()
-        return tuple(held.changed if changed else held.services)
+        return tuple(stages.buckets.changed if changed else stages.buckets.services)
 
     def dump(self, partition: int, service: str) -> bytes:
         """Return the state of a service as MessagePack.
 
         Raises:
             KeyError: there is no such service.
-            RuntimeError: in the middle of `steps`.
+            RuntimeError: buckets of the partition are due, so its state is that of no moment.
         """
-        self._check_settled()
-        held = self._partitions[partition]
-        live = held.services[service]
-        held.unmark(live)
-        return snapshot.dump_service(held, live)
+        if partition not in self._partitions:
+            raise KeyError(partition)
+        return self._settled(partition).dump(service)
 
-    def load(self, partition: int, service: str, state: bytes) -> None:
-        """Take the state of a service back.
+    def load(self, partition: int, service: str, state: bytes) -> Sequence[str]:
+        """Take the state of a service back; the clocks of its partition are loaded before.
+
+        Returns:
+            Which components begin anew, and why; none where all is as it was.
 
         Raises:
+            RuntimeError: buckets of the partition are due.
             ValueError: the bytes are damaged, of another version, or shaped by other settings.
         """
-        snapshot.load_service(self._partition(partition), service, state)
+        return self._settled(partition).load(service, state)
 
     def dump_clock(self, partition: int) -> bytes:
         """Return the clocks of a partition as MessagePack.
 
         Raises:
             KeyError: there are none.
-            RuntimeError: in the middle of `steps`.
+            RuntimeError: as `dump`.
         """
-        self._check_settled()
-        return snapshot.dump_clock(self._partitions[partition])
+        if partition not in self._partitions:
+            raise KeyError(partition)
+        return states.dump_clocks(self._config.shape, self._settled(partition).buckets.dump())
 
     def load_clock(self, partition: int, state: bytes) -> None:
-        """Take the clocks of a partition back; ValueError as `load`."""
-        snapshot.load_clock(self._partition(partition), state)
+        """Take the clocks of a partition back; ValueError and RuntimeError as `load`."""
+        self._settled(partition).buckets.load(states.load_clocks(self._config.shape, state))
 
     def forget(self, partition: int) -> Sequence[tuple[str, str]]:
-        """Drop a partition that another worker owns now; return its channels."""
-        if self._is_amid:
-            self._forgotten.add(partition)
-        held = self._partitions.pop(partition, None)
-        if held is None:
+        """Drop a partition that another worker owns now, with what is due; return its channels."""
+        stages = self._partitions.pop(partition, None)
+        if stages is None:
             return ()
-        return [(s.name, name) for s in held.services.values() for name in s.channels]
+        services = stages.buckets.services.values()
+        return [(service.name, channel) for service in services for channel in service.channels]
+
+    def _settled(self, number: int) -> Stages:
+        """Return a partition, new if need be, of which no bucket is due."""
+        stages = self._partitions.get(number)
+        if stages is None:
+            stages = self._partitions[number] = Stages(self._config)
+        if stages.buckets.due:
+            raise RuntimeError(_UNSETTLED)
+        return stages
+
+    def _check_settled(self) -> None:
+        if self.due() is not None:
+            raise RuntimeError(_UNSETTLED)
 
 
-def _runs(inputs: Iterable[Input]) -> Iterator[Tick | list[Record]]:
-    """Put records of one source that follow each other together, up to a portion of them."""
+_UNSETTLED: Final = "buckets are due, and have to be closed first"
+
+
+def _note_time(effects: Effects, buckets: PartitionBuckets, topic: str, partition: int) -> None:
+    newest = buckets.watermark.sources[topic].newest
+    if newest > 0.0:
+        effects.event_times[topic, partition] = newest
+
+
+def runs(inputs: Iterable[Input]) -> Iterator[Tick | list[Record]]:
+    """Put records of one source that follow each other together, at most 1,000 of them."""
     run: list[Record] = []
     topic, number = "", -1
     for item in inputs:
@@ -206,7 +257,7 @@ def _runs(inputs: Iterable[Input]) -> Iterator[Tick | list[Record]]:
                 run = []
             yield item
             continue
-        if item.partition != number or item.topic != topic or len(run) >= _RECORDS:
+        if item.partition != number or item.topic != topic or len(run) >= _RUN:
             if run:
                 yield run
                 run = []
@@ -214,11 +265,3 @@ def _runs(inputs: Iterable[Input]) -> Iterator[Tick | list[Record]]:
         run.append(item)
     if run:
         yield run
-
-
-def _cut(effects: Effects) -> Effects:
-    """Return what effects hold, and empty them."""
-    portion = copy.copy(effects)
-    for name, empty in msgspec.structs.asdict(Effects()).items():
-        setattr(effects, name, empty)
-    return portion

@@ -11,14 +11,27 @@ from typing import Final
 
 import msgspec
 
-from ruptura.core.channel import Channel, ChannelState, Parts
-from ruptura.core.snapshot import decode_service
+from ruptura.core import state as states
+from ruptura.core.detect.channel_detector import (
+    ChannelDetector,
+    ChannelDetectorState,
+    DetectConfig,
+)
+from ruptura.core.series.observations import MetricKind
 
 FORMAT: Final = "ruptura-history"
 VERSION: Final = 1
 
-History = Mapping[tuple[str, str], ChannelState]
-"""States of channels by service and channel."""
+
+class Learned(msgspec.Struct, frozen=True):
+    """What a channel has learned: what its metrics are, and what is normal for its series."""
+
+    kinds: Mapping[str, MetricKind]
+    detectors: ChannelDetectorState
+
+
+History = Mapping[tuple[str, str], Learned]
+"""By service and channel."""
 
 
 class _Document(msgspec.Struct, frozen=True):
@@ -30,25 +43,25 @@ class _Document(msgspec.Struct, frozen=True):
 _decoder = msgspec.msgpack.Decoder(_Document)
 
 
-def dump(states: Iterable[tuple[str, bytes]]) -> bytes:
+def dump(services: Iterable[tuple[str, bytes]]) -> bytes:
     """Return a history of what services have learned.
 
     Args:
-        states: Names of services with their states as `Engine.dump` returns them; a service may
+        services: Names of services with their states as `Engine.dump` returns them; a service may
             come more than once, if its records lay in several partitions.
     """
-    services: dict[str, list[bytes]] = {}
-    for name, state in states:
-        services.setdefault(name, []).append(state)
-    return msgspec.msgpack.encode(_Document(FORMAT, VERSION, services))
+    by_name: dict[str, list[bytes]] = {}
+    for name, state in services:
+        by_name.setdefault(name, []).append(state)
+    return msgspec.msgpack.encode(_Document(FORMAT, VERSION, by_name))
 
 
-def load(data: bytes, parts: Parts, shape: str) -> History:
+def load(data: bytes, config: DetectConfig, shape: str) -> History:
     """Take a history back, tried on channels that are thrown away.
 
     Args:
         data: As `dump` returned it.
-        parts: Of the engine that will use it.
+        config: Of the engine that will use it.
         shape: Hash of the settings that shape its state.
 
     Raises:
@@ -63,10 +76,22 @@ def load(data: bytes, parts: Parts, shape: str) -> History:
             f"not a history of this version: {document.format!r} {document.version}, "
             f"expected {FORMAT!r} {VERSION}"
         )
-    history: dict[tuple[str, str], ChannelState] = {}
-    for service, states in document.services.items():
-        for state in states:
-            for name, channel in decode_service(state, shape).items():
-                Channel(service, name, parts).learn_from(channel)
-                history[service, name] = channel
+    history: dict[tuple[str, str], Learned] = {}
+    for service, snapshots in document.services.items():
+        for snapshot in snapshots:
+            found = states.load_service(shape, snapshot)
+            detectors = found.components.get(states.DETECTORS)
+            if detectors is None:
+                raise ValueError(f"what was learned: {found.refused[states.DETECTORS]}")
+            for name, progress in found.progress.channels.items():
+                learned = detectors.get(name)
+                if learned is not None:
+                    ChannelDetector(service, name, config).learn_from(learned, progress.kinds)
+                    history[service, name] = Learned(progress.kinds, learned)
     return history
+
+
+def kinds(history: History, service: str, channel: str) -> Mapping[str, MetricKind]:
+    """Return what the metrics of a channel are, as far as history knows."""
+    learned = history.get((service, channel))
+    return {} if learned is None else learned.kinds

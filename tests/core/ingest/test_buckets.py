@@ -6,22 +6,19 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ruptura.assembly.registry import series_registry
-from ruptura.core.contracts.event import ChannelMetricEvent, TicketEvent
+from ruptura.core.contracts.event import TicketEvent
 from ruptura.core.ingest.buckets import (
     Backlog,
     MetricSum,
-    Seen,
-    add_metric,
     add_ticket,
-    identity,
     new_ticket_bucket,
     ticket_totals,
 )
+from ruptura.core.ingest.event_ids import identity
 from ruptura.core.series.extraction import extract
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -100,17 +97,6 @@ def test_without_endings_there_is_no_backlog_to_speak_of() -> None:
     assert values(event("opened", 1), event("closed", 2))["tickets.backlog"][0] == 1
 
 
-def test_measurements_add_up_by_their_form() -> None:
-    bucket: dict[str, MetricSum] = {}
-    for fields in ({"value": 2.0}, {"value": 4.0}):
-        add_metric(bucket, ChannelMetricEvent("e", NOON, "s", "c", "wait", **fields))
-    add_metric(
-        bucket, ChannelMetricEvent("e", NOON, "s", "c", "errors", numerator=1.0, denominator=9.0)
-    )
-    assert bucket["wait"] == MetricSum(2, 6.0, 0.0)
-    assert bucket["errors"] == MetricSum(1, 1.0, 9.0)
-
-
 moves = st.lists(
     st.tuples(
         st.sampled_from(["opened", "reopened", "resolved", "closed", "abandoned"]),
@@ -146,51 +132,6 @@ def test_the_oldest_are_forgotten_first() -> None:
         add_ticket(bucket, event("opened", number), 100.0 - number)
     assert backlog.settle(bucket, 3) == 7
     assert set(backlog.entered.values()) == {98.0, 99.0, 100.0}
-
-
-class TestSeen:
-    def test_an_event_is_remembered_for_its_time_and_no_longer_than_twice(self) -> None:
-        seen = Seen(set(), set(), 0.0)
-        assert not seen.is_repeated("e7", 0.0, 600.0, 1000)
-        assert seen.is_repeated("e7", 599.0, 600.0, 1000)
-        assert seen.is_repeated("e7", 600.0, 600.0, 1000)
-        assert not seen.is_repeated("e7", 1300.0, 600.0, 1000)
-
-    @given(st.integers(0, 200))
-    def test_memory_is_bounded(self, most: int) -> None:
-        seen = Seen(set(), set(), 0.0)
-        for number in range(1000):
-            assert not seen.is_repeated(str(number), 0.0, 600.0, most)
-            assert len(seen.recent) + len(seen.older) <= most + 1
-
-    def test_the_last_half_is_always_remembered(self) -> None:
-        seen = Seen(set(), set(), 0.0)
-        for number in range(1000):
-            seen.is_repeated(str(number), 0.0, 600.0, 100)
-        assert all(identity(str(n)) in seen.recent | seen.older for n in range(951, 1000))
-
-    @given(st.lists(st.integers(0, 20)), st.integers(2, 30))
-    def test_it_knows_what_two_generations_of_half_the_most_hold(
-        self, numbers: list[int], most: int
-    ) -> None:
-        seen = Seen(set(), set(), 0.0)
-        recent: set[int] = set()
-        older: set[int] = set()
-        for number in numbers:
-            known = number in recent | older
-            if not known:
-                recent.add(number)
-                if len(recent) * 2 > most:
-                    older, recent = recent, set()
-            assert seen.is_repeated(str(number), 0.0, 600.0, most) == known
-            assert seen.recent == {identity(str(n)) for n in recent}
-            assert seen.older == {identity(str(n)) for n in older}
-
-    @pytest.mark.parametrize(("seconds", "most"), [(0.0, 1000), (600.0, 0)])
-    def test_without_memory_nothing_is_repeated(self, seconds: float, most: int) -> None:
-        seen = Seen(set(), set(), 0.0)
-        assert not any(seen.is_repeated("e", 0.0, seconds, most) for _ in range(3))
-        assert seen == Seen(set(), set(), 0.0)
 
 
 decimals = st.integers(-(10**12), 10**12).map(lambda thousandths: thousandths / 1000)

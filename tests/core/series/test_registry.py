@@ -154,8 +154,8 @@ class TestAnEntryTakesPart:
         self, made_up: Registry
     ) -> None:
         config = build_config(Settings())
-        parts = msgspec.structs.replace(config.parts, registry=made_up)
-        subject = Engine(msgspec.structs.replace(config, parts=parts))
+        detect = msgspec.structs.replace(config.detect, registry=made_up)
+        subject = Engine(msgspec.structs.replace(config, detect=detect))
         sent = [
             record(ticket(MONDAY, 1), 0, MONDAY),
             record(ticket(MONDAY + 1, 1, "resolved"), 1, MONDAY + 1),

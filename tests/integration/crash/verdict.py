@@ -13,7 +13,7 @@ from kafka.errors import KafkaError
 from ruptura.assembly.build import build_engine, changelog_topic
 from ruptura.core.contracts.record import Tick
 from ruptura.core.engine import Engine
-from ruptura.core.snapshot import PartitionState, ServiceState
+from ruptura.core.state import EVENT_IDS, load_clocks, load_service
 from ruptura.settings import Settings
 from ruptura.worker.checkpoints.checkpoint import Checkpoints
 from ruptura.worker.checkpoints.fenced_changelog import Ledger, epoch_of
@@ -131,12 +131,12 @@ def state_differences(found: Engine, wanted: Engine) -> Iterator[str]:
 def _carried_on(engine: Engine, partition: int) -> dict[str, Any]:
     if partition not in engine.partitions():
         return {}
-    clocks = msgspec.msgpack.decode(engine.dump_clock(partition), type=PartitionState)
+    clocks = load_clocks(_shape(engine.dump_clock(partition)), engine.dump_clock(partition))
     engine.step(
         [
             Tick(topic, partition, source.newest_at + _CARRIED_ON)
             for topic, source in clocks.sources.items()
-            if source.position
+            if source.next_offset
         ]
     )
     return {
@@ -144,21 +144,17 @@ def _carried_on(engine: Engine, partition: int) -> dict[str, Any]:
     }
 
 
+def _shape(state: bytes) -> str:
+    return str(msgspec.msgpack.decode(state)[1])
+
+
 def _plain(state: bytes) -> Any:
-    """A state as plain objects, by the names of their fields."""
-    decoded = msgspec.msgpack.decode(state, type=ServiceState)
-    plain = {
-        field: getattr(decoded, field) for field in decoded.__struct_fields__ if field != "channels"
-    }
-    plain["channels"] = {
-        name: {
-            field: msgspec.to_builtins(getattr(channel, field), str_keys=True)
-            for field in channel.__struct_fields__
-            if field != "seen"
-        }
-        for name, channel in decoded.channels.items()
-    }
-    return plain
+    """A state as plain objects, by component."""
+    found = load_service(_shape(state), state)
+    assert not found.refused
+    plain = msgspec.to_builtins(found.components, str_keys=True)
+    del plain[EVENT_IDS]
+    return {"progress": msgspec.to_builtins(found.progress, str_keys=True), **plain}
 
 
 def _first(ours: Any, theirs: Any, path: str = "$") -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,7 +16,7 @@ from ruptura.core.contracts.event import Reason, Rejection
 from ruptura.core.contracts.record import Record
 from ruptura.settings import Settings
 from ruptura.worker.health import Pulse
-from ruptura.worker.process import membership
+from ruptura.worker.process import membership, processor
 from ruptura.worker.process.processor import Processor
 from ruptura.worker.routes.input_queue import QueuedBatch
 
@@ -37,10 +37,11 @@ class Topic:
 
 
 class Scene:
-    """A processor whose engine yields three portions, each with a dead letter."""
+    """A processor whose engine has three buckets to close, each with a dead letter."""
 
     def __init__(self) -> None:
         self.seen: list[str] = []
+        self._left = 3
         self.topic = Topic()
         metrics = SimpleNamespace(
             pending=0,
@@ -55,10 +56,12 @@ class Scene:
         )
         app = SimpleNamespace(topic=lambda *_, **__: self.topic, should_stop=False)
         engine = SimpleNamespace(
-            steps=self._steps,
-            forget=lambda _partition: (),
+            due=lambda: (0, "aurora") if self._left else None,
+            ingest=lambda records: (len(records), Effects()),
+            close=self._close,
+            forget=self._forget,
             position=lambda *_: None,
-            retune=lambda _config: self.seen.append("retuned"),
+            reconfigure=lambda _config: self.seen.append("reconfigured"),
         )
         made: Any = Processor
         self.subject = made(app, Settings(), SimpleNamespace(), metrics, Pulse(lambda: 0.0), engine)
@@ -76,16 +79,25 @@ class Scene:
         self.seen.append("revoked")
         await self.subject.revoke({TICKETS_0})
 
+    def refill(self) -> None:
+        """Let there be three buckets to close again."""
+        self._left = 3
+
     async def step(self) -> None:
         assert math.isfinite(await self.subject._step_through([]))
         await self.subject._sinks.flush()
 
-    def _steps(self, _inputs: object) -> Iterator[Effects]:
-        for number in (1, 2, 3):
-            self.seen.append(f"stepped {number}")
-            record = Record(*TICKETS_0, number, 0.0, None, b"\xff")
-            rejection = Rejection(record, Reason.MALFORMED_JSON, "at `$`")
-            yield Effects(buckets=number, rejections=[rejection])
+    def _close(self, _partition: int, _service: str) -> Effects:
+        number = 4 - self._left
+        self._left -= 1
+        self.seen.append(f"stepped {number}")
+        record = Record(*TICKETS_0, number, 0.0, None, b"\xff")
+        rejection = Rejection(record, Reason.MALFORMED_JSON, "at `$`")
+        return Effects(buckets=number, rejections=[rejection])
+
+    def _forget(self, _partition: int) -> tuple[()]:
+        self._left = 0  # what is due goes with its partition
+        return ()
 
     async def _at_once(self) -> None:
         return
@@ -93,6 +105,12 @@ class Scene:
     async def _yes(self) -> bool:
         self.seen.append("asked")
         return True
+
+
+@pytest.fixture(autouse=True)
+def small_portions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bucket a portion."""
+    monkeypatch.setattr(processor, "_PORTION_SECONDS", 0.0)
 
 
 def play(scenario: Callable[[Scene], Awaitable[None]]) -> Scene:
@@ -122,8 +140,7 @@ def test_of_partitions_that_are_taken_away_amid_a_step_nothing_more_is_told() ->
         await stepping
 
     scene = play(scenario)
-    # All portions are taken: the engine steps nothing else before.
-    assert scene.seen == ["stepped 1", "told 1", "revoked", "stepped 2", "stepped 3"]
+    assert scene.seen == ["stepped 1", "told 1", "revoked"]
     assert scene.topic.sent == 1
 
 
@@ -136,16 +153,17 @@ def test_other_settings_wait_for_the_end_of_a_step() -> None:
         while "told 1" not in scene.seen:
             await asyncio.sleep(0.0)
         assert not stepping.done()
-        await scene.subject.retune(SimpleNamespace())
+        await scene.subject.reconfigure(SimpleNamespace())
         await stepping
 
     seen = play(scenario).seen
-    assert seen.index("told 1") < seen.index("told 3") < seen.index("retuned")
+    assert seen.index("told 1") < seen.index("told 3") < seen.index("reconfigured")
 
 
 def test_what_was_taken_away_before_a_step_does_not_silence_it() -> None:
     async def scenario(scene: Scene) -> None:
         await scene.revoke()
+        scene.refill()
         await scene.step()
 
     assert play(scenario).topic.sent == 3
@@ -187,7 +205,7 @@ def test_who_learns_in_answer_that_partitions_are_gone_tells_nothing(
         await scene.step()
 
     scene = play(scenario)
-    assert scene.seen == ["stepped 1", "revoked", "stepped 2", "stepped 3"]
+    assert scene.seen == ["stepped 1", "revoked"]
     assert scene.topic.sent == 0
 
 

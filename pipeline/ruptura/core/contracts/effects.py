@@ -117,3 +117,23 @@ class Effects(msgspec.Struct, gc=False):
     alerts: list[Alert] = []
     gone: list[tuple[str, str]] = []
     event_times: dict[tuple[str, int], float] = {}
+
+    def add(self, later: Effects) -> None:
+        """Add what happened next."""
+        for mine, theirs in (
+            (self.consumed, later.consumed),
+            (self.late, later.late),
+            (self.duplicates, later.duplicates),
+            (self.misrouted, later.misrouted),
+            (self.repeated, later.repeated),
+        ):
+            for name, count in theirs.items():
+                mine[name] = mine.get(name, 0) + count
+        self.evicted += later.evicted
+        self.rejections += later.rejections
+        self.buckets += later.buckets
+        self.points += later.points
+        self.channels += later.channels
+        self.alerts += later.alerts
+        self.gone += later.gone
+        self.event_times.update(later.event_times)

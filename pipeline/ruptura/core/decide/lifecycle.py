@@ -26,6 +26,9 @@ from ruptura.core.contracts.tuning import AlertTuning, Moment, Tally, are_finite
 from ruptura.core.decide import wording
 from ruptura.core.decide.risk import Risk
 
+VERSION: Final = 1
+"""Of the state."""
+
 NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "urn:ruptura:alert")
 INCIDENTS: Final = uuid.uuid5(uuid.NAMESPACE_URL, "urn:ruptura:incident")
 """Namespaces of the ids of alerts and incidents (RFC 9562, 5.5)."""

@@ -18,6 +18,9 @@ Objective = Literal["answer", "longest_wait", "abandonment", "backlog", "errors"
 FORECASTS: Final = "forecast."
 """What the names of all forecasts begin with; no metric's name has a dot."""
 
+VERSION: Final = 1
+"""Of the state."""
+
 SURE: Final = 0.9
 """A forecast alone is never surer than so: it may warn, but what is critical has to be seen."""
 

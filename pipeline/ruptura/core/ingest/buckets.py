@@ -7,12 +7,13 @@ from operator import add
 from typing import Annotated, Final, get_args
 
 import msgspec
-import xxhash
 from msgspec import Meta
 
-from ruptura.core.contracts.event import MAX_MAGNITUDE, Measurement, TicketEvent, TicketType
+from ruptura.core.contracts.event import TicketEvent, TicketType
 from ruptura.core.contracts.tuning import Amount, Finite, Moment, Tally
+from ruptura.core.ingest.event_ids import digest, identity
 from ruptura.core.series.extraction import TicketTotals
+from ruptura.core.series.observations import MetricTotals
 
 _TYPES: Final[tuple[TicketType, ...]] = get_args(TicketType)
 _TYPE_INDEX: Final = {name: index for index, name in enumerate(_TYPES)}
@@ -23,55 +24,6 @@ _ENTERS: Final = frozenset((_OPENED, _REOPENED))
 _LEAVES: Final = frozenset((_RESOLVED, _CLOSED, _ABANDONED))
 _IS_MOVE: Final = tuple(index in _ENTERS | _LEAVES for index in range(len(_TYPES)))
 _WAIT, _HANDLE, _RESOLUTION, _RATING = range(4)
-
-_digest = xxhash.xxh3_64_intdigest
-
-
-def identity(text: str) -> int:
-    """Return 64 bits that stand for an identifier (XXH3; two of a million clash once in 10^7)."""
-    return _digest(text.encode())
-
-
-class Seen(msgspec.Struct, array_like=True):
-    """The event_ids of one source: a set that grows, and the one before it.
-
-    It turns by the clock of its own source, so that what is known does not depend on how far
-    other sources have been read.
-
-    Attributes:
-        recent, older: Identities.
-        turned: Event time of the last turn, in seconds since the Unix epoch.
-    """
-
-    recent: set[int]
-    older: set[int]
-    turned: Finite
-
-    def is_repeated(self, event_id: str, clock: float, seconds: float, most: int) -> bool:
-        """Tell whether an event was seen before, and remember it.
-
-        Args:
-            event_id: Its identifier; what is remembered is its identity.
-            clock: Of the source, in seconds since the Unix epoch.
-            seconds: How long an event is remembered, at least.
-            most: How many are remembered, at most.
-        """
-        if not most or not seconds:
-            return False
-        if clock - self.turned >= seconds:
-            self.older, self.recent, self.turned = self.recent, set(), clock
-        event = _digest(event_id.encode())  # its identity, without a call
-        if event in self.older:
-            return True
-        recent = self.recent
-        known = len(recent)
-        recent.add(event)  # one look at a large set where asking first would be two
-        count = len(recent)
-        if count == known:
-            return True
-        if count * 2 > most:
-            self.older, self.recent = recent, set()
-        return False
 
 
 class TicketBucket(msgspec.Struct, array_like=True):
@@ -120,8 +72,8 @@ def new_ticket_bucket() -> TicketBucket:
     return TicketBucket([0] * len(_TYPES), [0.0] * 4, [0] * 4, 0, 0, set(), {}, [])
 
 
-def add_ticket(bucket: TicketBucket, event: TicketEvent, occurred_at: float) -> None:
-    """Add an event to its bucket."""
+def add_ticket(bucket: TicketBucket, event: TicketEvent, occurred_at: float) -> bool:
+    """Add an event to its bucket, in which there is always room."""
     kind = _TYPE_INDEX[event.type]
     bucket.counts[kind] += 1
     if _IS_MOVE[kind]:
@@ -130,7 +82,7 @@ def add_ticket(bucket: TicketBucket, event: TicketEvent, occurred_at: float) -> 
             (
                 occurred_at,
                 kind,
-                _digest(event.ticket_id.encode()),  # the identity, without a call
+                digest(event.ticket_id.encode()),  # the identity, without a call
                 -1.0 if resolution is None else resolution,
             )
         )
@@ -149,6 +101,7 @@ def add_ticket(bucket: TicketBucket, event: TicketEvent, occurred_at: float) -> 
             bucket.handoffs += 1
         elif kind in _LEAVES:
             bucket.ended += 1
+    return True
 
 
 class MetricSum(msgspec.Struct, array_like=True):
@@ -177,18 +130,10 @@ class MetricSum(msgspec.Struct, array_like=True):
         added = grown - total
         self.denominator_rest += (total - (grown - added)) + (amount - added)
 
-
-def add_metric(bucket: dict[str, MetricSum], event: Measurement) -> None:
-    """Add a measurement to its bucket."""
-    total = bucket.get(event.metric)
-    if total is None:
-        total = bucket[event.metric] = MetricSum(0, 0.0, 0.0)
-    total.samples += 1
-    if (value := event.value) is not None:
-        total.add(value)
-    else:
-        total.add(event.numerator or 0.0)
-        total.add_denominator(event.denominator or 0.0)
+    def totals(self) -> MetricTotals:
+        """Return what the samples add up to."""
+        amount, size = self.total + self.rest, self.denominator + self.denominator_rest
+        return MetricTotals(self.samples, amount, size)
 
 
 class Backlog(msgspec.Struct, array_like=True):
@@ -278,16 +223,3 @@ def ticket_totals(bucket: TicketBucket, backlog: Backlog) -> TicketTotals:
         bucket.ended,
         len(backlog.entered) if backlog.flows else None,
     )
-
-
-def metric_value(total: MetricSum, kind: str) -> tuple[float, float] | None:
-    """Return value and size, or None where the bucket tells nothing.
-
-    A producer that mixes ratios and plain values under one name must not leave the range of
-    either.
-    """
-    amount, size = total.total + total.rest, total.denominator + total.denominator_rest
-    if kind == "ratio":
-        return (min(max(amount, 0.0), size), size) if size > 0.0 else None
-    level = amount / size if size > 0.0 else amount / total.samples
-    return min(max(level, -MAX_MAGNITUDE), MAX_MAGNITUDE), 1.0

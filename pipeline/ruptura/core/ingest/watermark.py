@@ -14,130 +14,148 @@ from typing import Final
 import msgspec
 
 from ruptura.core.contracts.record import Tick
+from ruptura.core.contracts.tuning import WindowTuning
+
+VERSION: Final = 1
 
 _END: Final = 2.3e11
 """No event time is later: the year 9258."""
 
+_SKEW_SECONDS: Final = 300.0
+"""How far a record's own time is believed to be ahead of the passing time."""
 
-_SKEW_SECONDS = 300.0  # how far a record's own time is believed to be ahead of the passing time
+_NEVER: Final = -1
 
 
 class Source(msgspec.Struct):
-    """One topic's part of a partition.
+    """How far one source of a partition has come.
 
-    Times are seconds since the Unix epoch; event time unless said otherwise.
+    Times are seconds since the Unix epoch, minus infinity before the first: event time, or broker
+    time where it says so. Invariants: `newest <= clock`; `first_open` and `turns_at` follow from
+    `clock`; none of them ever falls.
 
     Attributes:
-        newest: Newest event time seen.
-        newest_at: Broker time of the record that carried it.
+        next_offset: Offset of the next record.
+        newest, newest_at: Newest event time, and the broker time of its record.
         last_at: Broker time of the last record.
-        told_at: Broker time of the last record or tick.
+        ticked_at: Broker time of the last tick.
         clock: Newest event time, carried on by ticks at the pace of broker time.
-        heard: Whether anything, record or tick, has come at all.
-        reach: Where the other sources were when this one was last known to hold nothing more.
-        mark, mark_at: The same for the next tick: their clock, and the broker time it stands for.
-        closable: Buckets before this index are late for this source.
-        edge: Event time at which `closable` grows.
-        position: Offset of the next record.
+        is_idle: Whether the last tick found that nothing had come for long, and nothing has since.
+        idle_watermark: How far an idle source holds the others back: where they were when it was
+            last known to hold nothing more.
+        next_idle_watermark: Where the others were when it was last seen idle. It counts once a
+            tick promises all records up to `next_idle_watermark_at` (broker time; infinity: it
+            was never seen idle): the others may have been read further than this source is known
+            to be.
+        first_open: Index of the first bucket that is not late for this source.
+        turns_at: Event time at which `first_open` grows.
     """
 
+    next_offset: int = 0
     newest: float = -math.inf
     newest_at: float = -math.inf
     last_at: float = -math.inf
-    told_at: float = -math.inf
+    ticked_at: float = -math.inf
     clock: float = -math.inf
-    heard: bool = False
-    idle: bool = False
-    reach: float = -math.inf
-    mark: float = -math.inf
-    mark_at: float = math.inf
-    closable: int = -1
-    edge: float = -math.inf
-    position: int = 0
+    is_idle: bool = False
+    idle_watermark: float = -math.inf
+    next_idle_watermark: float = -math.inf
+    next_idle_watermark_at: float = math.inf
+    first_open: int = _NEVER
+    turns_at: float = -math.inf
+
+    @property
+    def last_heard_at(self) -> float:
+        """Broker time of the last record or tick."""
+        return max(self.last_at, self.ticked_at)
+
+    def see(self, occurred_at: float, timestamp: float) -> bool:
+        """Note an event; tell whether `Watermark.turn` has to follow.
+
+        Args:
+            occurred_at: Event time.
+            timestamp: Broker time of the record that carries it.
+        """
+        self.last_at = max(self.last_at, timestamp)
+        if occurred_at <= self.newest:
+            return False
+        self.newest, self.newest_at = occurred_at, timestamp
+        if occurred_at <= self.clock:
+            return False
+        self.clock = occurred_at
+        return occurred_at >= self.turns_at
 
 
 class Watermark:
     """The clocks of one partition's sources.
 
     Args:
-        topics: All input topics; each counts until it is known to hold nothing.
-        bucket_seconds: Length of a bucket.
-        lateness_seconds: How late an event may come.
-        idle_seconds: Broker time after which a source that was read to its end holds nothing back.
+        topics: All sources; each counts until it is known to hold nothing.
+        window: Length of a bucket, how late an event may come, and the broker time after which a
+            source that was read to its end holds nothing back.
     """
 
-    def __init__(
-        self,
-        topics: tuple[str, ...],
-        bucket_seconds: float,
-        lateness_seconds: float,
-        idle_seconds: float,
-    ) -> None:
-        self._bucket = bucket_seconds
-        self._lateness = lateness_seconds
-        self._idle = idle_seconds
+    def __init__(self, topics: tuple[str, ...], window: WindowTuning) -> None:
+        self._bucket = float(window.bucket_seconds)
+        self._lateness = window.lateness_seconds
+        self._idle = window.idle_seconds
         self.sources = {topic: Source() for topic in topics}
 
-    def see(self, source: Source, occurred_at: float, timestamp: float) -> bool:
-        """Note a newer event time; tell whether buckets may now close."""
-        source.newest = occurred_at
-        source.newest_at = timestamp
-        if occurred_at <= source.clock:
-            return False
-        source.clock = occurred_at
-        if occurred_at < source.edge:
-            return False
-        self._turn(source)
-        return True
+    def turn(self, source: Source) -> None:
+        """Move on to the bucket that the clock of a source has reached."""
+        source.first_open = self._first_open(source.clock)
+        source.turns_at = (source.first_open + 1) * self._bucket + self._lateness
 
-    def _turn(self, source: Source) -> None:
-        source.closable = math.floor((source.clock - self._lateness) / self._bucket)
-        source.edge = (source.closable + 1) * self._bucket + self._lateness
+    def _first_open(self, clock: float) -> int:
+        return math.floor((clock - self._lateness) / self._bucket)
 
-    def tick(self, tick: Tick) -> bool:
-        """Let time pass for one source; tell whether buckets may now close."""
-        source = self.sources[tick.topic]
-        source.heard = True
+    def tick(self, tick: Tick) -> None:
+        """Let time pass for one source."""
+        source, now = self.sources[tick.topic], tick.now
         # Records carry their producers' clocks; one that is wrong must not hold up the others.
-        limit = tick.now + _SKEW_SECONDS
+        limit = now + _SKEW_SECONDS
         source.last_at = min(source.last_at, limit)
         source.newest_at = min(source.newest_at, limit)
-        source.told_at = min(source.told_at, limit)
-        if source.mark_at < math.inf:
-            source.mark_at = min(source.mark_at, limit)
-        source.told_at = max(source.told_at, tick.now)
-        if source.newest > -math.inf:
-            clock = source.newest + max(0.0, tick.now - source.newest_at)
-            source.idle = tick.now - source.last_at >= self._idle
+        source.ticked_at = max(min(source.ticked_at, limit), now)
+        if source.newest == -math.inf:
+            source.is_idle = True
+        else:
+            source.is_idle = now - source.last_at >= self._idle
+            clock = source.newest + max(0.0, now - source.newest_at)
             if clock > source.clock:
                 source.clock = clock
-                if clock >= source.edge:
-                    self._turn(source)
-        else:
-            source.idle = True
-        if source.idle:
-            # Two steps: the others may have been read further than this source is known to be.
-            if source.mark_at < math.inf and tick.now < source.mark_at:
-                return True  # a mark that were renewed before it is reached would never be
-            if source.mark_at < math.inf:
-                source.reach = max(source.reach, source.mark)
-            others = [other for other in self.sources.values() if other is not source]
-            source.mark = max((other.clock for other in others), default=-math.inf)
-            # A clock that ticks carried on stands for the time of those ticks.
-            source.mark_at = max((other.told_at for other in others), default=-math.inf)
-        return True
+                if clock >= source.turns_at:
+                    self.turn(source)
+        seen_idle = source.next_idle_watermark_at < math.inf
+        if seen_idle:
+            source.next_idle_watermark_at = min(source.next_idle_watermark_at, limit)
+        if not source.is_idle:
+            return
+        if seen_idle:
+            if now < source.next_idle_watermark_at:
+                return  # one that were renewed before it is reached would never be
+            source.idle_watermark = max(source.idle_watermark, source.next_idle_watermark)
+        others = [other for other in self.sources.values() if other is not source]
+        source.next_idle_watermark = max((other.clock for other in others), default=-math.inf)
+        # A clock that ticks carried on stands for the time of those ticks.
+        heard = max((other.last_heard_at for other in others), default=-math.inf)
+        source.next_idle_watermark_at = heard
 
-    def closable(self) -> int:
-        """Return the index of the first bucket that must stay open."""
+    def first_open(self) -> int:
+        """Return the index of the first bucket that must stay open; -1 while nothing is known."""
         least = math.inf
         for source in self.sources.values():
-            if not source.heard:
-                return -1
-            clock = max(source.clock, source.reach) if source.idle else source.clock
+            clock = source.clock
+            if source.is_idle and source.idle_watermark > clock:
+                clock = source.idle_watermark
+            if clock == -math.inf:
+                return _NEVER
             least = min(least, clock)
-        if least == -math.inf:
-            return -1
-        return math.floor((least - self._lateness) / self._bucket)
+        return self._first_open(least) if least < math.inf else _NEVER
+
+    def newest(self) -> float:
+        """Return the newest event time of all sources."""
+        return max((source.newest for source in self.sources.values()), default=-math.inf)
 
     def load(self, sources: Mapping[str, Source]) -> None:
         """Take clocks back; those of topics that are no input any more are left out.
@@ -146,14 +164,15 @@ class Watermark:
             ValueError: they could not be clocks.
         """
         for source in sources.values():
-            times = (source.newest, source.newest_at, source.last_at, source.told_at, source.clock)
-            if not all(time < _END for time in (*times, source.reach, source.mark)):
-                raise ValueError("a clock with times that are none")
-            if math.isnan(source.mark_at) or source.position < 0:
-                raise ValueError("a clock with numbers that are none")
+            times = [source.newest, source.newest_at, source.last_at, source.ticked_at]
+            times += [source.clock, source.idle_watermark, source.next_idle_watermark]
+            if not all(time < _END for time in times):
+                raise ValueError("a clock that is not finite, or after the year 9000")
+            if math.isnan(source.next_idle_watermark_at) or source.next_offset < 0:
+                raise ValueError("a clock whose mark is not a number, or with a negative offset")
         for topic in self.sources:
             if topic in sources:
                 source = self.sources[topic] = sources[topic]
-                source.closable, source.edge = -1, -math.inf
+                source.first_open, source.turns_at = _NEVER, -math.inf
                 if source.clock > -math.inf:
-                    self._turn(source)
+                    self.turn(source)

@@ -226,11 +226,12 @@ class Checkpoints:
     ) -> Generator[None, None, tuple[int, int]]:
         """Restore a partition from the entries of the changelog, a service at a time.
 
-        An entry that does not fit is refused, and only its service warms up again. Without a
+        An entry that does not fit is refused, and only its service warms up again; of one that does
+        not fit in part, that part. Without a
         clock that fits nothing is restored: nobody could say which records the rest reflects.
 
         Returns:
-            How many services were restored, and how many entries refused.
+            How many services were restored, and how many entries refused, wholly or in part.
         """
         engine = self.engine
         prefix = _prefix(partition)
@@ -251,8 +252,16 @@ class Checkpoints:
                     if written[service].count:
                         keys = _part_keys(partition, service, written[service])
                         frame = _WHOLE + b"".join(entries[key] for key in keys)
-                    engine.load(partition, service, _unpack(frame))
+                    anew = engine.load(partition, service, _unpack(frame))
                     restored += 1
+                    if anew:
+                        refused += 1
+                        _log.warning(
+                            "state refused in part: what is named begins anew",
+                            partition=partition,
+                            key=repr(key),
+                            reasons=anew,
+                        )
             except (ValueError, KeyError, zstandard.ZstdError) as error:
                 refused += 1
                 _log.warning("state refused", partition=partition, key=repr(key), reason=str(error))

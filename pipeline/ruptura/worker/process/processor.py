@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
@@ -22,8 +23,8 @@ from faust.types import TP
 
 from ruptura.assembly.build import read_topics
 from ruptura.core.contracts.effects import Effects
-from ruptura.core.contracts.record import Input
-from ruptura.core.engine import Config, Engine
+from ruptura.core.contracts.record import Input, Record, Tick
+from ruptura.core.engine import Config, Engine, runs
 from ruptura.outputs.prometheus.metrics import Metrics
 from ruptura.settings import Settings
 from ruptura.worker import logs
@@ -40,7 +41,8 @@ from ruptura.worker.transport.batch import Batch
 
 _IDLE_SECONDS: Final = 0.1  # without news, before the loop looks around
 _MOST_PENDING: Final = 2_000  # documents under way; then the engine waits for the brokers
-_MOST_AT_ONCE: Final = 2_000  # records in a step, so that it blocks the event loop for some 10 ms
+_MOST_AT_ONCE: Final = 2_000  # records in a step
+_PORTION_SECONDS: Final = 0.005  # of the engine's work, and 10 ms at most, before others may run
 
 _log = structlog.get_logger("ruptura.worker")
 
@@ -203,7 +205,7 @@ class Processor:
             async with asyncio.timeout(_IDLE_SECONDS):
                 await self._news.wait()
 
-    async def retune(self, config: Config) -> None:
+    async def reconfigure(self, config: Config) -> None:
         """Go on with other parts, in all partitions between the same two steps.
 
         After a crash, what came since the last checkpoint is stepped again, with whatever settings
@@ -213,10 +215,10 @@ class Processor:
         made anew; nothing else runs meanwhile.
 
         Raises:
-            ValueError: as `Engine.retune`; nothing has changed.
+            ValueError: as `Engine.reconfigure`; nothing has changed.
         """
         async with self._stepping:
-            self._engine.retune(config)
+            self._engine.reconfigure(config)
 
     async def finish(self) -> None:
         """Step what waits and take a last checkpoint, while the producer still runs."""
@@ -260,15 +262,17 @@ class Processor:
             await self._let_time_pass()
 
     async def _step_through(self, inputs: Sequence[Input]) -> float:
-        """Step the engine, letting others run between portions; return its seconds."""
+        """Step the engine, letting others run between portions; return its seconds.
+
+        It is given up where partitions are lost: a rebalance takes all of them from the engine, and
+        what was stepped comes again.
+        """
         seconds, losses = 0.0, self._membership.losses
-        portions = self._engine.steps(inputs)
-        while True:
+        waiting = deque(runs(inputs))
+        while waiting or self._engine.due() is not None:
             started = time.perf_counter()
-            effects = next(portions, None)
+            effects = self._portion(waiting, started + _PORTION_SECONDS)
             seconds += time.perf_counter() - started
-            if effects is None:
-                return seconds
             while (
                 self._membership.is_doubtful
                 and losses == self._membership.losses
@@ -276,9 +280,33 @@ class Processor:
             ):
                 await self._membership.is_confirmed()
             if losses != self._membership.losses:
-                continue  # a rebalance takes all partitions: what was stepped comes again
+                break
             await self._publish(effects)
             await asyncio.sleep(0.0)
+            if losses != self._membership.losses:
+                break
+        return seconds
+
+    def _portion(self, waiting: deque[Tick | list[Record]], until: float) -> Effects:
+        """Work until a moment of `time.perf_counter`; take from what waits only what is done."""
+        engine, effects = self._engine, Effects()
+        while True:
+            due = engine.due()
+            if due is not None:
+                effects.add(engine.close(*due))
+            elif waiting:
+                run = waiting.popleft()
+                if isinstance(run, Tick):
+                    effects.add(engine.tick(run))
+                else:
+                    taken, found = engine.ingest(run)
+                    effects.add(found)
+                    if taken < len(run):
+                        waiting.appendleft(run[taken:])
+            else:
+                return effects
+            if time.perf_counter() >= until:
+                return effects
 
     def _may_outrun_queue(self) -> bool:
         """Whether time would pass for the engine before it has what waits."""

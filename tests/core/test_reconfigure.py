@@ -15,8 +15,9 @@ from ruptura.core import history
 from ruptura.core.contracts.effects import Effects
 from ruptura.core.contracts.record import Input, Record
 from ruptura.core.engine import Config, Engine
-from ruptura.core.snapshot import ServiceState
+from ruptura.core.state import ServiceState, load_service
 from ruptura.settings import Settings
+from tests.core.pulled import close_all, make_due
 from tests.core.test_engine_order import SHORT, rupture
 from tests.simulation.contact_centre import (
     HOUR,
@@ -96,10 +97,7 @@ def states(subject: Engine) -> dict[tuple[int, str], bytes]:
 
 def decoded(subject: Engine) -> dict[tuple[int, str], ServiceState]:
     """States, in which sets have no order."""
-    return {
-        name: msgspec.msgpack.decode(state, type=ServiceState)
-        for name, state in states(subject).items()
-    }
+    return {name: load_service(config({}).shape, state) for name, state in states(subject).items()}
 
 
 def cut_at(hours: float) -> int:
@@ -125,25 +123,27 @@ def undisturbed() -> Effects:
 
 @given(st.lists(st.integers(0, len(INPUTS)), min_size=1, max_size=4))
 @settings(max_examples=4, deadline=None)
-def test_an_engine_retuned_with_equal_settings_goes_on_exactly_as_before(cuts: list[int]) -> None:
+def test_with_equal_settings_an_engine_goes_on_exactly_as_before(
+    cuts: list[int],
+) -> None:
     subject, total, last = engine(**BEFORE), Effects(), 0
     for cut in [*sorted(cuts), len(INPUTS)]:
         add(total, run(subject, INPUTS[last:cut]))
-        subject.retune(config({}))
+        subject.reconfigure(config({}))
         last = cut
     assert total == undisturbed()
 
 
 @pytest.mark.parametrize("hours", [3.3, 5.97, 6.2])
 @pytest.mark.parametrize("other", OTHERS)
-def test_a_retuned_engine_goes_on_as_one_that_was_restored_under_the_same_settings(
+def test_a_reconfigured_engine_goes_on_as_one_that_was_restored_under_the_same_settings(
     other: str, hours: float
 ) -> None:
     begin, cut, end = (cut_at(hours) + more for more in (0, 500, 2500))
     subject = restored(run_until(hours), {})
     run(subject, INPUTS[begin:cut])  # what is kept at hand is there
     fresh = restored(subject, OTHERS[other])
-    subject.retune(config(OTHERS[other]))
+    subject.reconfigure(config(OTHERS[other]))
     rest = INPUTS[cut:end]
     assert run(subject, rest) == run(fresh, rest)
     assert decoded(subject) == decoded(fresh)
@@ -153,7 +153,7 @@ def test_the_settings_tell_in_all_partitions_from_the_very_next_step() -> None:
     said = {}
     for name in ("the same", "alerts"):
         subject = restored(run_until(5.9), {})
-        subject.retune(config(OTHERS[name]))
+        subject.reconfigure(config(OTHERS[name]))
         opened = [a for a in run(subject, INPUTS[cut_at(5.9) :]).alerts if a.reason == "opened"]
         said[name] = {a.alert_id: a.updated_at for a in opened}
     earlier = said["alerts"].keys() & said["the same"].keys()
@@ -177,7 +177,7 @@ def test_series_that_are_judged_by_an_objective_are_judged_by_the_new_one() -> N
     fresh.load_clock(0, subject.dump_clock(0))
     for service in subject.services(0):
         fresh.load(0, service, subject.dump(0, service))
-    subject.retune(build_config(msgspec.convert(SHORT, Settings)))
+    subject.reconfigure(build_config(msgspec.convert(SHORT, Settings)))
     said = [run(one, inputs[cut:]) for one in (untold, subject, fresh)]
     assert said[1] == said[2]
     risks = [max(point.risk for point in each.channels) for each in said]
@@ -190,7 +190,7 @@ def test_warm_up_and_open_alerts_are_kept() -> None:
     before = run(subject, INPUTS[:cut])
     open_ids = {alert.alert_id for alert in before.alerts if alert.status != "resolved"}
     assert open_ids
-    subject.retune(config(OTHERS["alerts"]))
+    subject.reconfigure(config(OTHERS["alerts"]))
     after = run(subject, INPUTS[cut : cut + 3000])
     assert after.channels
     assert all(point.state != "warming_up" for point in after.channels)
@@ -202,7 +202,7 @@ def test_a_snapshot_of_before_and_one_of_after_can_be_taken_back() -> None:
     subject = engine(**BEFORE)
     run(subject, INPUTS[:9000])
     before = states(subject)
-    subject.retune(config(OTHERS["objectives"]))
+    subject.reconfigure(config(OTHERS["objectives"]))
     run(subject, INPUTS[9000:9500])
     after = states(subject)
     for sections in ({}, OTHERS["objectives"]):
@@ -229,7 +229,7 @@ def test_parts_of_another_shape_or_of_other_topics_are_refused_and_nothing_chang
     for one in (subject, twin):
         run(one, INPUTS[:3000])
     with pytest.raises(ValueError, match="shape the state, or other topics"):
-        subject.retune(config({**shaping, **OTHERS["alerts"]}))
+        subject.reconfigure(config({**shaping, **OTHERS["alerts"]}))
     assert run(subject, INPUTS[3000:6000]) == run(twin, INPUTS[3000:6000])
 
 
@@ -242,30 +242,28 @@ def test_where_one_forecast_cannot_go_on_none_is_changed() -> None:
     def forecaster(service: str, channel: str) -> Any:
         if channel == "voice":
             raise ValueError("does not fit")
-        return good.parts.forecaster(service, channel)
+        return good.detect.forecaster(service, channel)
 
-    parts = msgspec.structs.replace(good.parts, forecaster=forecaster)
+    detect = msgspec.structs.replace(good.detect, forecaster=forecaster)
     with pytest.raises(ValueError, match="does not fit"):
-        subject.retune(msgspec.structs.replace(good, parts=parts))
+        subject.reconfigure(msgspec.structs.replace(good, detect=detect))
     assert run(subject, INPUTS[3000:6000]) == run(twin, INPUTS[3000:6000])
 
 
-def test_in_the_middle_of_a_step_there_is_no_retuning() -> None:
+def test_while_buckets_are_due_there_is_no_reconfiguring() -> None:
     subject = engine(**BEFORE)
-    portions = subject.steps(INPUTS[:5000])
-    next(portions)
-    with pytest.raises(RuntimeError, match="not all taken"):
-        subject.retune(config({}))
-    for _ in portions:
-        pass
-    subject.retune(config({}))
+    make_due(subject, INPUTS)
+    with pytest.raises(RuntimeError, match="buckets are due"):
+        subject.reconfigure(config({}))
+    close_all(subject)
+    subject.reconfigure(config({}))
 
 
 def test_channels_that_begin_after_it_still_know_what_was_learned_elsewhere() -> None:
     teacher = run_until(3.3)
     past = history.dump((name, teacher.dump(0, name)) for name in teacher.services(0))
     subject = build_engine(msgspec.convert(BEFORE, Settings), past)
-    subject.retune(config(OTHERS["alerts"]))
+    subject.reconfigure(config(OTHERS["alerts"]))
     effects = run(subject, INPUTS[cut_at(3.3) :][:3000])
     assert {point.state for point in effects.channels} == {"normal"}
 

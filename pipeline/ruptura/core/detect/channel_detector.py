@@ -1,0 +1,355 @@
+"""The detectors of one channel: its series one by one, and the forecast that rests on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from ruptura.core.contracts.document import Direction
+from ruptura.core.contracts.effects import SeriesPoint
+from ruptura.core.contracts.tuning import DetectionTuning
+from ruptura.core.detect.forecast import (
+    CALM,
+    Forecast,
+    Forecaster,
+    ForecasterFactory,
+    foremost,
+    no_forecaster,
+)
+from ruptura.core.detect.judge import judge, judge_missing
+from ruptura.core.detect.protocol import BaselineFactory
+from ruptura.core.detect.scan import Scales
+from ruptura.core.detect.series_detector import SeriesDetector, SeriesDetectorState
+from ruptura.core.detect.signals import Signal
+from ruptura.core.ingest.calendar import Phase
+from ruptura.core.series.observations import MetricKind, Observation, Observations
+from ruptura.core.series.registry import TICKETS, Registry, SeriesSpec
+
+VERSION: Final = 1
+
+Blamed = Collection[tuple[str, Direction]]
+"""Series that an alert blames, each with its direction."""
+
+_FEW_CONTACTS: Final = 10.0
+"""Within a quarter of an hour: a mean over fewer is told by one of them."""
+
+_STANDS_SECONDS: Final = 3600.0
+"""How long a series' last signals stand while it is not measured."""
+
+
+def _no_least_wait(service: str, channel: str) -> float:  # noqa: ARG001 - as the field asks
+    return 0.0
+
+
+class DetectConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What all channels' detectors share.
+
+    Attributes:
+        tuning: What matters.
+        scales: Windows over which evidence adds up.
+        baseline: Makes the model of a new series.
+        registry: What is known of series.
+        forecaster: Makes the forecaster of a new channel.
+        least_wait: The least wait of a service's channel that matters, in seconds.
+    """
+
+    tuning: DetectionTuning
+    scales: Scales
+    baseline: BaselineFactory
+    registry: Registry
+    forecaster: ForecasterFactory = no_forecaster
+    least_wait: Callable[[str, str], float] = _no_least_wait
+
+
+class ChannelDetectorState(msgspec.Struct, frozen=True, array_like=True):
+    """What the series of a channel have learned, and what they said last."""
+
+    series: dict[str, SeriesDetectorState]
+    last_signals: dict[str, tuple[Signal, ...]]
+
+
+class Detection(msgspec.Struct, frozen=True, gc=False):
+    """What a closed bucket of a channel says.
+
+    Attributes:
+        points: One for each series that has a value or is missed.
+        signals: What is strange, however slight.
+        healthy: Whether there was evidence of health; None: of nothing.
+        is_warm: Whether any series can be judged.
+        is_queue_seen: Whether anything tells how contacts wait.
+        breach_probability, breach_seconds: As in `ChannelPoint`.
+    """
+
+    points: Sequence[SeriesPoint]
+    signals: Sequence[Signal]
+    healthy: bool | None
+    is_warm: bool
+    is_queue_seen: bool
+    breach_probability: float | None = None
+    breach_seconds: float | None = None
+
+
+class ChannelDetector:
+    """Judges and learns the series of a channel.
+
+    Args:
+        service, channel: Whose.
+        config: Shared by all channels.
+    """
+
+    __slots__ = ("_channel", "_config", "_detectors", "_forecaster", "_last_signals", "_service")
+
+    def __init__(self, service: str, channel: str, config: DetectConfig) -> None:
+        self._service, self._channel = service, channel
+        self._config = config
+        self._detectors: dict[str, SeriesDetector] = {}
+        self._last_signals: dict[str, tuple[Signal, ...]] = {}
+        self._forecaster = config.forecaster(service, channel)
+
+    def detect(
+        self,
+        observations: Observations,
+        start: float,
+        phase: Phase,
+        *,
+        kinds: Mapping[str, MetricKind],
+        blamed: Blamed,
+    ) -> Detection:
+        """Judge a closed bucket, then learn it.
+
+        Args:
+            observations: Of all series.
+            start: Of the bucket, in seconds since the Unix epoch.
+            phase: Where in the week it lies; muted, the bucket is evidence of nothing.
+            kinds: What each metric is.
+            blamed: By the open alert of the channel.
+        """
+        points: list[SeriesPoint] = []
+        signals: list[Signal] = []
+        for observed in observations.tickets:
+            # A series begins with its first event.
+            if observed.value or observed.series in self._detectors:
+                self._observe(observed, start, phase, kinds, points, signals)
+        is_complete = True
+        for observed in observations.metrics:
+            if observed.value is not None:
+                self._observe(observed, start, phase, kinds, points, signals)
+            elif self._miss(observed.series, observations, start, phase, points, signals):
+                is_complete = False
+        is_warm = any(point.score is not None for point in points)
+        healthy: bool | None = True
+        forecasts = self._forecast(observations, points, kinds, phase)
+        if self._last_signals or blamed:
+            measured = {point.series for point in points if point.observed is not None}
+            signals.extend(self._standing(measured, start, phase))
+            healthy = None if phase.muted else self._health(blamed, measured, forecasts, is_warm)
+        breach_probability = breach_seconds = None
+        if forecasts:
+            first = foremost(forecasts)
+            breach_probability, breach_seconds = first.probability, first.seconds
+            if first.probability >= CALM:
+                # News only where anything was measured that it could rest on.
+                is_old = not observations.has_measurements and not any(p.observed for p in points)
+                signals.append(first.signal(self._service, self._channel, start - is_old))
+        return Detection(
+            points,
+            signals,
+            False if healthy and not is_complete else healthy,
+            is_warm,
+            any(map(self._config.registry.shows_queue, self._detectors)),
+            breach_probability,
+            breach_seconds,
+        )
+
+    def _observe(
+        self,
+        observed: Observation,
+        start: float,
+        phase: Phase,
+        kinds: Mapping[str, MetricKind],
+        points: list[SeriesPoint],
+        signals: list[Signal],
+    ) -> None:
+        series, value, size = observed
+        assert value is not None  # noqa: S101 - as the callers see to
+        detector = self._detectors.get(series)
+        if detector is None:
+            detector = self._create(series, kinds)
+        point, found = judge(detector, start, value, size, phase)
+        points.append(point)
+        if found and detector.spec.per_contact and self._is_slack():
+            found = ()
+        if found:
+            signals.extend(found)
+            self._last_signals[series] = found
+        elif self._last_signals:
+            self._last_signals.pop(series, None)
+
+    def _miss(
+        self,
+        series: str,
+        observations: Observations,
+        start: float,
+        phase: Phase,
+        points: list[SeriesPoint],
+        signals: list[Signal],
+    ) -> bool:
+        """Note that a metric did not come; tell whether that says something."""
+        detector = self._detectors.get(series)
+        if detector is None:
+            return False
+        # While other metrics come, no ratio or level only means: nothing was there to measure.
+        if observations.has_measurements and detector.spec.family != "count":
+            return False
+        missed = judge_missing(detector, start, phase)
+        if missed is None:
+            return False
+        point, found = missed
+        points.append(point)
+        signals.extend(found)
+        return True
+
+    def _is_slack(self) -> bool:
+        """Whether so few contacts came of late that their mean tells of each of them only."""
+        known = self._config.registry.measuring("opened_contacts")
+        opened = [self._detectors[name].recent for name in known if name in self._detectors]
+        return max(opened, default=0.0) < _FEW_CONTACTS
+
+    def _standing(self, measured: set[str], start: float, phase: Phase) -> list[Signal]:
+        """Return what series said that were not measured now: it stands until they are."""
+        if phase.muted:
+            self._last_signals.clear()  # or it would speak inside the window, or once that ends
+        standing: list[Signal] = []
+        for series, found in list(self._last_signals.items()):
+            if series in measured:
+                continue
+            if start - found[0].point.start > _STANDS_SECONDS:
+                del self._last_signals[series]
+            else:
+                standing.extend(found)
+        return standing
+
+    def _forecast(
+        self,
+        observations: Observations,
+        points: Sequence[SeriesPoint],
+        kinds: Mapping[str, MetricKind],
+        phase: Phase,
+    ) -> Sequence[Forecast]:
+        """Forecast from what the bucket measured, with the sizes that points do without."""
+        if self._forecaster is None:
+            return ()
+        values = {p.series: (p.observed, 0.0) for p in points if p.observed is not None}
+        for metric, value, size in observations.metrics:
+            if value is not None and kinds[metric] == "ratio":
+                values[metric] = value, size
+        told = self._config.registry.measured(values)
+        readings = {measure: values[series] for measure, series in told.items()}
+        if told.get("handle_time", "").startswith(TICKETS):
+            readings["handle_time"] = readings["handle_time"][0], float(observations.handled)
+        # Nothing is forecast of a planned window, and nothing from what went on inside it.
+        return self._forecaster.update(readings, is_open=phase.open and not phase.muted)
+
+    def _health(
+        self, blamed: Blamed, measured: set[str], forecasts: Sequence[Forecast], is_warm: bool
+    ) -> bool | None:
+        """Whether what the alert blames is well; None if none of it was measured or forecast."""
+        if not blamed:
+            return True
+        detectors = self._detectors
+        if is_warm and not any(series in detectors for series, _ in blamed):
+            # Forecasts, which alone open nothing any more, keep nothing open either.
+            return all(detectors[s].is_calm for s in measured if s in detectors)
+        well = [
+            detectors[series].is_fine(direction)
+            for series, direction in blamed
+            if series in measured and series in detectors
+        ]
+        well += [f.probability < CALM for f in forecasts if (f.series, "above") in blamed]
+        return all(well) if well else None
+
+    def _spec(self, series: str, kinds: Mapping[str, MetricKind]) -> SeriesSpec:
+        """Return how a series is judged here; ValueError where there can be no such series."""
+        kind, registry = kinds.get(series), self._config.registry
+        if kind is None:
+            spec = registry.ticket(series)
+        else:
+            spec = registry.metric(series, is_ratio=kind == "ratio")
+        return self._with_objective(series, spec)
+
+    def _with_objective(self, series: str, spec: SeriesSpec) -> SeriesSpec:
+        """Return a spec in which a wait that is promised does not matter."""
+        if not self._config.registry.is_wait(series):
+            return spec
+        least = max(spec.least, self._config.least_wait(self._service, self._channel))
+        return msgspec.structs.replace(spec, least=least)
+
+    def _create(self, series: str, kinds: Mapping[str, MetricKind]) -> SeriesDetector:
+        spec, config = self._spec(series, kinds), self._config
+        detector = self._detectors[series] = SeriesDetector(
+            self._service,
+            self._channel,
+            series,
+            spec,
+            config.baseline(spec),
+            config.scales,
+            config.tuning,
+        )
+        return detector
+
+    # Other parts, and state.
+
+    def forecaster_under(self, config: DetectConfig) -> Forecaster | None:
+        """Return the forecaster that goes on from this one's state; ValueError if it cannot."""
+        forecaster = config.forecaster(self._service, self._channel)
+        if forecaster is not None and self._forecaster is not None:
+            forecaster.load(self._forecaster.dump())
+        return forecaster
+
+    def reconfigure(
+        self,
+        config: DetectConfig,
+        forecaster: Forecaster | None,
+        kinds: Mapping[str, MetricKind],
+    ) -> None:
+        """Go on with other parts, and with the forecaster that `forecaster_under` made of them."""
+        self._config, self._forecaster = config, forecaster
+        for series, detector in self._detectors.items():
+            # Of the specs only those of waits depend on settings.
+            is_wait = config.registry.is_wait(series)
+            spec = self._spec(series, kinds) if is_wait else detector.spec
+            detector.reconfigure(spec, config.tuning)
+
+    def dump(self) -> ChannelDetectorState:
+        """Return what the series have learned."""
+        series = {name: detector.dump() for name, detector in self._detectors.items()}
+        return ChannelDetectorState(series, self._last_signals)
+
+    def load(self, state: ChannelDetectorState, kinds: Mapping[str, MetricKind]) -> None:
+        """Take back what series have learned; ValueError if they could not have."""
+        for series, found in state.last_signals.items():
+            if not found or not all(s.series == series and s.is_sound() for s in found):
+                raise ValueError(f"signals of {series!r} that could not be its own")
+        self._last_signals = state.last_signals
+        for series, learned in state.series.items():
+            self._create(series, kinds).load(learned)
+
+    def dump_forecaster(self) -> dict[str, bytes]:
+        """Return the state of the forecaster, by part."""
+        return {} if self._forecaster is None else self._forecaster.dump()
+
+    def load_forecaster(self, state: Mapping[str, bytes]) -> None:
+        """Take the state of the forecaster back; ValueError if it could not be one."""
+        forecaster = self._config.forecaster(self._service, self._channel)
+        if forecaster is not None:
+            forecaster.load(state)
+            self._forecaster = forecaster
+
+    def learn_from(self, state: ChannelDetectorState, kinds: Mapping[str, MetricKind]) -> None:
+        """Take over what another channel has learned; ValueError if it could not have."""
+        for series, learned in state.series.items():
+            detector = self._create(series, kinds)
+            detector.load(learned)
+            detector.begin_anew()

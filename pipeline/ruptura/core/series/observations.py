@@ -1,0 +1,106 @@
+"""What a closed bucket tells of each series of a channel: one value, or that nothing came."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from ruptura.core.contracts.event import MAX_MAGNITUDE
+from ruptura.core.series.extraction import TicketTotals, extract
+from ruptura.core.series.registry import Registry
+
+MetricKind = Literal["value", "ratio"]
+"""How a metric is sent: as a value, or as numerator and denominator; its first event decides."""
+
+
+class MetricTotals(msgspec.Struct, frozen=True, gc=False):
+    """What the measurements of one metric in a closed bucket add up to.
+
+    Attributes:
+        samples: How many there were, over 0.
+        amount: Sum of values, or of numerators.
+        size: Sum of denominators; 0 for plain values.
+    """
+
+    samples: int
+    amount: float
+    size: float
+
+
+class Observation(NamedTuple):
+    """One series in one closed bucket.
+
+    Attributes:
+        series: Its name.
+        value: Events, numerator, or level; None where nothing was measured.
+        size: Denominator of a ratio (over 0); 1 otherwise.
+    """
+
+    series: str
+    value: float | None
+    size: float
+
+
+class Observations(msgspec.Struct, frozen=True, gc=False):
+    """All series of a channel in one closed bucket.
+
+    Attributes:
+        tickets: Those made of tickets; means of nothing are left out.
+        metrics: One for each metric that was ever measured.
+        has_measurements: Whether any metric came at all.
+        handled: Contacts whose handle time was told.
+    """
+
+    tickets: Sequence[Observation]
+    metrics: Sequence[Observation]
+    has_measurements: bool
+    handled: int
+
+
+def observe(
+    registry: Registry,
+    tickets: TicketTotals | None,
+    metrics: Mapping[str, MetricTotals | None],
+    kinds: Mapping[str, MetricKind],
+) -> Observations:
+    """Make series of what a closed bucket of a channel adds up to.
+
+    Args:
+        registry: What is known of series.
+        tickets: Of ticket events; None while there never were any.
+        metrics: By metric; None where it did not come.
+        kinds: How each metric is sent.
+    """
+    measured = [
+        Observation(metric, *_value(registry, metric, totals, kinds[metric]))
+        for metric, totals in metrics.items()
+    ]
+    return Observations(
+        ()
+        if tickets is None
+        else [Observation(*each) for each in extract(registry.tickets, tickets)],
+        measured,
+        any(totals is not None for totals in metrics.values()),
+        0 if tickets is None else tickets.handled,
+    )
+
+
+def _value(
+    registry: Registry, metric: str, totals: MetricTotals | None, kind: MetricKind
+) -> tuple[float | None, float]:
+    """Return value and size; no value where the bucket tells nothing.
+
+    A producer that mixes ratios and plain values under one name must not leave the range of
+    either.
+    """
+    if totals is None:
+        return None, 1.0
+    amount, size = totals.amount, totals.size
+    if kind == "ratio":
+        return (min(max(amount, 0.0), size), size) if size > 0.0 else (None, 1.0)
+    if registry.metric(metric, is_ratio=False).family == "count":
+        return max(amount, 0.0), 1.0
+    level = amount / size if size > 0.0 else amount / totals.samples
+    return min(max(level, -MAX_MAGNITUDE), MAX_MAGNITUDE), 1.0
