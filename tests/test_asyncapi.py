@@ -13,6 +13,11 @@ from jsonschema import Draft7Validator, Draft202012Validator, FormatChecker
 
 from ruptura.settings import Settings
 from ruptura.tools.schemas import DOCUMENTS, render
+from ruptura.tools.topic_options import (
+    OUTPUT_RETENTION_SECONDS,
+    REPLICATION_FACTOR,
+    RETENTION_SECONDS,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMAS = ROOT / "schemas"
@@ -32,7 +37,7 @@ def test_the_asyncapi_document_fits_the_schema_of_asyncapi_3(asyncapi: dict[str,
 
 def test_its_channels_are_the_topics_of_the_default_settings(asyncapi: dict[str, Any]) -> None:
     topics = Settings().topics
-    inputs, outputs = topics.retention_seconds, topics.output_retention_seconds
+    inputs, outputs = RETENTION_SECONDS, OUTPUT_RETENTION_SECONDS
     found = {
         channel["address"]: (
             channel["bindings"]["kafka"]["partitions"],
@@ -41,7 +46,7 @@ def test_its_channels_are_the_topics_of_the_default_settings(asyncapi: dict[str,
         )
         for channel in asyncapi["channels"].values()
     }
-    shape = topics.partitions, topics.replication_factor
+    shape = topics.partitions, REPLICATION_FACTOR
     assert found == {
         topics.tickets: (*shape, 1000 * inputs),
         topics.channel_metrics: (*shape, 1000 * inputs),

@@ -15,11 +15,12 @@ from kafka.errors import KafkaError
 from ruptura import clients
 from ruptura.settings import Settings
 from ruptura.tools import topics
+from ruptura.tools.topic_options import TopicOptions
 from tests.bench.children import BenchError
 from tests.bench.load import METRICS, TICKETS, Load, Message, messages
 from tests.integration.conftest import settings_for
 
-_TEN_YEARS = 315_360_000
+OPTIONS = TopicOptions(retention_seconds=315_360_000)
 _ANSWER_SECONDS = 10.0
 
 
@@ -33,7 +34,6 @@ def tuned(servers: str, name: str, **sections: Mapping[str, object]) -> Settings
     """
     made = settings_for(servers, name)
     changes: dict[str, dict[str, object]] = {
-        "topics": {"retention_seconds": _TEN_YEARS},
         "worker": {"web_port": 0},
     }
     for section, keys in sections.items():
@@ -72,11 +72,11 @@ def create(settings: Settings, *, broker_time: bool = False) -> None:
                             "message.timestamp.type": "LogAppendTime",
                         },
                     }
-                    for shape in topics.wanted_topics(settings)
+                    for shape in topics.wanted_topics(settings, OPTIONS)
                     if shape.name in timed
                 }
             )
-    topics.create(settings)
+    topics.create(settings, OPTIONS)
 
 
 def producer(settings: Settings, linger_ms: float) -> Producer:

@@ -114,7 +114,6 @@ def _run(ground: Ground, rate: int) -> Run:
         f"latency-{rate}",
         detection={"warm_up_seconds": int(_WARM_UP_BUCKETS * MINUTE)},
         alert={"open_buckets": 1, "resolve_buckets": 1},  # more alerts to be timed
-        worker={"data_dir": str(ground.folder / "faust-latency")},
     )
     broker.create(settings, broker_time=True)
     inputs = [settings.topics.tickets, settings.topics.channel_metrics]

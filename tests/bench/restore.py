@@ -56,9 +56,7 @@ def load(channels: int = _CHANNELS, minutes: int = _MINUTES) -> Iterator[Message
 
 def measure(ground: Ground, _names: frozenset[str], say: Callable[[str], None]) -> Outcome:
     """Fill a worker once, then start it anew so many times as there are runs."""
-    settings = broker.tuned(
-        ground.servers, "restore", worker={"data_dir": str(ground.folder / "faust-restore")}
-    )
+    settings = broker.tuned(ground.servers, "restore")
     # By the broker's time these events are of now: else the worker, once it has read all, would
     # close the buckets of the months since.
     broker.create(settings, broker_time=True)

@@ -126,10 +126,9 @@ def _worker(ground: Ground, inputs: Settings) -> tuple[Rate, str]:
         topics={
             "tickets": inputs.topics.tickets,
             "channel_metrics": inputs.topics.channel_metrics,
-            "retention_seconds": inputs.topics.retention_seconds,
         },
         detection={"warm_up_seconds": _WARM_UP_SECONDS},
-        worker={"web_port": 0, "data_dir": str(ground.folder / "faust")},
+        worker={"web_port": 0},
     )
     broker.create(settings)
     standing = Standing(settings, (settings.topics.tickets, settings.topics.channel_metrics))

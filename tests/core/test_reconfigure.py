@@ -40,11 +40,11 @@ INPUTS = [*merged(*rupture(3), *rupture(4, partition=1))]
 
 OTHERS: dict[str, Sections] = {
     "the same": {},
-    "thresholds": {"detection": {"warm_up_seconds": 7200, "signal_probability": 0.05}},
+    "thresholds": {"detection": {"warm_up_seconds": 7200, "minimum_count_effect": 9.0}},
     "alerts": {"alert": {"warning_risk": 0.2, "critical_risk": 0.4, "open_buckets": 1}},
     "time": {"window": {"lateness_seconds": 5.0, "idle_seconds": 5.0, "max_future_seconds": 1.0}},
     "more time": {"window": {"lateness_seconds": 300.0}},
-    "memory": {"window": {"duplicate_ids": 4, "max_metrics": 1, "max_open_tickets": 3}},
+    "memory": {"window": {"duplicate_seconds": 4.0, "max_metrics": 1, "max_open_tickets": 3}},
     "calendar": {"services": {"default": {"opening_hours": ["sun 08:00-12:00"]}}},
     "planned": {
         "services": {
@@ -68,7 +68,7 @@ OTHERS: dict[str, Sections] = {
             }
         }
     },
-    "horizon": {"forecast": {"horizon_seconds": 3600.0, "window_seconds": 600.0}},
+    "horizon": {"forecast": {"horizon_seconds": 3600.0}},
     "plan": {"services": {"default": {"actions": {"surge": ["Call in the second shift."]}}}},
 }
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ruptura.assembly.build import changelog_topic, input_topics
+from ruptura.tools.topic_options import TopicOptions
 from ruptura.tools.topics import wanted_topics
 from ruptura.worker.app import PAGES
 from tests.deploy.manifests import (
@@ -123,7 +124,6 @@ def test_a_worker_is_let_end_by_itself() -> None:
 def test_all_that_is_written_goes_to_memory() -> None:
     pod = WORKER["spec"]["template"]["spec"]
     places = {mount["mountPath"]: mount for mount in container(pod)["volumeMounts"]}
-    assert SETTINGS.worker.data_dir.startswith("/tmp/")  # noqa: S108 - of the container
     assert {path for path, mount in places.items() if not mount.get("readOnly")} == {"/tmp"}  # noqa: S108 - as above
     assert "subPath" not in places["/etc/ruptura"]
 
@@ -151,8 +151,15 @@ def test_strimzi_makes_the_topics_that_ruptura_would() -> None:
             "replicas": shape.replication_factor,
             "config": shape.configuration,
         }
-        for shape in wanted_topics(SETTINGS)
+        for shape in wanted_topics(SETTINGS, TopicOptions(replication_factor=3))
     }
+
+
+def test_the_job_makes_topics_with_as_many_copies_as_strimzi() -> None:
+    copies = {o["spec"]["replicas"] for o in OBJECTS.values() if o["kind"] == "KafkaTopic"}
+    [job] = read(KUBERNETES / "components" / "topics" / "job.yaml")
+    arguments = container(job["spec"]["template"]["spec"])["args"]
+    assert {arguments[arguments.index("--replication-factor") + 1]} == {str(n) for n in copies}
 
 
 def test_the_user_of_strimzi_may_read_what_comes_and_write_what_goes() -> None:

@@ -55,7 +55,7 @@ def put(folder: Path, text: str) -> None:
 def test_settings_change_while_a_worker_runs_whole_or_not_at_all(
     tmp_path: Path, topic_settings: Settings
 ) -> None:
-    settings = tuned(topic_settings, data_dir=str(tmp_path / "faust"))
+    settings = tuned(topic_settings)
     put(tmp_path, DEAF)
     config = tmp_path / "settings" / "ruptura.toml"
     with WorkerProcess(settings, tmp_path / "worker.log", config=config) as running:

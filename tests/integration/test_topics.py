@@ -9,6 +9,7 @@ from kafka import KafkaAdminClient
 from ruptura.assembly.build import changelog_topic
 from ruptura.settings import Settings
 from ruptura.tools import topics
+from ruptura.tools.topic_options import TopicOptions
 
 pytestmark = pytest.mark.integration
 
@@ -54,11 +55,10 @@ def test_create_completes_a_set_of_which_one_is_there(settings):
 
 
 def test_topics_that_exist_are_compared_and_never_changed(topic_settings):
-    wanted = with_topics(
-        topic_settings, partitions=8, retention_seconds=3600, output_retention_seconds=7200
-    )
+    wanted = with_topics(topic_settings, partitions=8)
+    options = TopicOptions(retention_seconds=3600, output_retention_seconds=7200)
     *kept_for_a_time, changelog = names(wanted)
-    for report in (topics.create(wanted), topics.check(wanted)):
+    for report in (topics.create(wanted, options), topics.check(wanted, options)):
         assert report.created == ()
         assert [str(d) for d in report.differences] == [
             *(
@@ -91,6 +91,6 @@ def test_a_compacted_topic_is_reported(settings):
 
 def test_more_replicas_than_brokers_are_refused_in_one_line(settings):
     with pytest.raises(topics.TopicsError, match=r"replication factor") as refused:
-        topics.create(with_topics(settings, replication_factor=3))
+        topics.create(settings, TopicOptions(replication_factor=3))
     assert "\n" not in str(refused.value)
     assert len(topics.check(settings).differences) == len(names(settings))

@@ -62,9 +62,8 @@ def test_text_of_the_environment_becomes_numbers_booleans_and_words() -> None:
             "RUPTURA_KAFKA__SSL_CHECK_HOSTNAME": "false",
             "RUPTURA_KAFKA__SASL_PASSWORD": "0123",
             "RUPTURA_WORKER__WEB_PORT": "8080",
-            "RUPTURA_WORKER__TICK_SECONDS": "0.5",
+            "RUPTURA_WORKER__STOP_SECONDS": "2.5",
             "RUPTURA_WORKER__LOG_LEVEL": "debug",
-            "RUPTURA_WORKER__MAX_FETCHED_BYTES": "1048576",
             "RUPTURA_WORKER__STANDBY_REPLICAS": "0",
         },
     )
@@ -72,9 +71,8 @@ def test_text_of_the_environment_becomes_numbers_booleans_and_words() -> None:
     assert settings.kafka.ssl_check_hostname is False
     assert settings.kafka.sasl_password == "0123"
     assert settings.worker.web_port == 8080
-    assert settings.worker.tick_seconds == 0.5
+    assert settings.worker.stop_seconds == 2.5
     assert settings.worker.log_level == "debug"
-    assert settings.worker.max_fetched_bytes == 1 << 20
     assert settings.worker.standby_replicas == 0
 
 
@@ -249,7 +247,6 @@ def test_a_file_that_cannot_be_read_is_named(file: Path, content: bytes | None, 
             "[topics]\nrepartition = true\ntickets = '" + "t" * 240 + "'",
             "expected a name that makes the topic ruptura-ttt",
         ),
-        ("[worker]\ncheckpoint_seconds = 60", "worker.checkpoint_seconds: got 60.0, expected less"),
         (
             "[kafka]\nsecurity_protocol = 'SASL_SSL'",
             "kafka.sasl_username: not set, but needed with security_protocol SASL_SSL",
@@ -362,7 +359,7 @@ def test_a_service_takes_what_it_leaves_out_from_default(file: Path) -> None:
 def test_origins_tell_where_each_key_was_set(file: Path) -> None:
     file.write_text("[window]\nbucket_seconds = 300\nidle_seconds = 5\n")
 
-    _, origins = load_with_origins(file, {"RUPTURA_WINDOW__BUCKET_SECONDS": "120"})
+    origins = load_with_origins(file, {"RUPTURA_WINDOW__BUCKET_SECONDS": "120"}).origins
 
     assert origins == {
         "window.bucket_seconds": "RUPTURA_WINDOW__BUCKET_SECONDS",

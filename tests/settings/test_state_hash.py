@@ -20,7 +20,7 @@ from tests.simulation.contact_centre import (
 
 WARM: dict[str, Any] = {"detection": {"warm_up_seconds": 3600}}
 CHANGED: list[dict[str, Any]] = [
-    {"detection": {"warm_up_seconds": 7200, "signal_probability": 0.01}},
+    {"detection": {"warm_up_seconds": 7200}},
     {
         "detection": {
             "warm_up_seconds": 3600,
@@ -29,7 +29,7 @@ CHANGED: list[dict[str, Any]] = [
         }
     },
     {"window": {"lateness_seconds": 90.0, "idle_seconds": 60.0, "max_future_seconds": 60.0}},
-    {"window": {"duplicate_seconds": 0.0, "duplicate_ids": 0}},
+    {"window": {"duplicate_seconds": 0.0}},
     {"window": {"expire_seconds": 7200, "max_metrics": 1, "max_open_tickets": 1}},
     {"services": {"default": {"country": "BR", "opening_hours": ["00:00-24:00"]}}},
     {"services": {"default": {"commemorative_dates": ["easter"], "holidays": ["2026-01-01"]}}},

@@ -25,6 +25,7 @@ from ruptura.tools.demo.embedded import embedded_broker
 from ruptura.worker import app as worker
 from ruptura.worker import logs, preflight
 from ruptura.worker.checkpoints.changelog import StateTable
+from ruptura.worker.pace import Pace
 from tests.integration.workers import WorkerProcess, tuned
 from tests.simulation.contact_centre import MONDAY, ticket
 
@@ -36,8 +37,7 @@ def test_it_counts_events_and_stops_in_order(tmp_path: Path) -> None:
             msgspec.structs.replace(
                 default,
                 kafka=msgspec.structs.replace(default.kafka, bootstrap_servers=address),
-            ),
-            data_dir=str(tmp_path / "faust"),
+            )
         )
         producer = Producer({"bootstrap.servers": address})
         for number in range(300):
@@ -57,7 +57,7 @@ def test_it_counts_events_and_stops_in_order(tmp_path: Path) -> None:
 
 def test_a_hangup_before_there_is_a_broker_does_not_end_it(tmp_path: Path) -> None:
     nobody = with_kafka(bootstrap_servers="127.0.0.1:1")
-    settings = tuned(nobody, data_dir=str(tmp_path / "faust"))
+    settings = tuned(nobody)
     with WorkerProcess(settings, tmp_path / "worker.log") as running:
         running.wait(lambda: running.get("/healthz")[0] == 200)
         running.process.send_signal(signal.SIGHUP)
@@ -136,15 +136,13 @@ def test_the_pages_are_where_they_are_documented(name: str) -> None:
     assert name in made.app.web.views
 
 
-def test_fetching_and_standby_are_as_the_settings_say() -> None:
+def test_fetching_and_standby_are_as_pace_and_settings_say() -> None:
     default = Settings()
     settings = msgspec.structs.replace(
-        with_kafka(fetch_max_wait_seconds=0.125),
-        worker=msgspec.structs.replace(
-            default.worker, max_fetched_bytes=1 << 21, standby_replicas=2
-        ),
+        default, worker=msgspec.structs.replace(default.worker, standby_replicas=2)
     )
-    app: Any = worker._app(settings, 12, 7070)
+    pace = Pace(max_fetched_bytes=1 << 21, fetch_max_wait_seconds=0.125)
+    app: Any = worker._app(settings, 12, 7070, pace)
     assert app.conf.table_standby_replicas == 2
     assert app.conf.Table is StateTable
     assert app.batching.topics == set(input_topics(settings))

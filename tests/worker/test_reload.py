@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from ruptura.settings import Settings, fingerprint, load
+from ruptura.settings import Settings, fingerprint, load, load_with_origins
 from ruptura.worker import reload
 from ruptura.worker.reload import Reloader, Standing
 
@@ -228,3 +228,26 @@ class TestRunning:
 
 async def _take(_settings: Settings) -> None:
     pass
+
+
+class TestKeysWithoutEffect:
+    """Of former versions; see `ruptura.settings.retired`."""
+
+    RETIRED = QUIET + "[worker]\ntick_seconds = 5.0\n"
+
+    def test_what_a_new_file_brings_is_warned_of_once(self, tmp_path: Path) -> None:
+        scene = Scene(tmp_path)
+        warned, _ = scene.reload(self.RETIRED)
+        assert warned["event"] == "setting without effect"
+        assert "worker.tick_seconds no longer has an effect" in str(warned["cause"])
+        assert [line["event"] for line in scene.reload()] == [
+            "settings loaded again; nothing has changed"
+        ]
+
+    def test_what_was_said_at_the_start_is_not_said_again(self, tmp_path: Path) -> None:
+        scene = Scene(tmp_path, self.RETIRED)
+        told = load_with_origins(scene.path, {}).warnings
+        scene.reloader = Reloader(
+            scene.path, scene.started, Standing(scene.started, lambda: 0.0), told
+        )
+        assert [line["log_level"] for line in scene.reload()] == ["info"]

@@ -22,7 +22,7 @@ from ruptura.core.detect.scan import Scales
 from ruptura.core.engine import Config, Engine
 from ruptura.core.ingest.partition import IngestConfig
 from ruptura.core.ingest.routing import Direct, Repartitioned
-from ruptura.forecast.factory import forecaster_factory
+from ruptura.forecast.factory import WINDOW_SECONDS, forecaster_factory
 from ruptura.settings import ServiceSettings, Settings, repartition_topic, settings_hash
 
 _T = TypeVar("_T")
@@ -97,7 +97,7 @@ def build_config(settings: Settings, history: bytes | None = None) -> Config:
         forecaster=forecaster_factory(
             bucket_seconds,
             settings.forecast.horizon_seconds,
-            settings.forecast.window_seconds,
+            max(WINDOW_SECONDS, bucket_seconds),
             lambda service, channel: _objectives(_service(settings, service), channel),
         ),
         least_wait=lambda service, channel: _least_wait(_service(settings, service), channel),

@@ -12,7 +12,7 @@ from typing import NoReturn, ParamSpec
 import click
 
 from ruptura import __version__
-from ruptura.settings import Settings, SettingsError, load
+from ruptura.settings import Settings, SettingsError, load_with_origins
 
 P = ParamSpec("P")
 FILE = click.Path(exists=True, dir_okay=False, allow_dash=False, path_type=Path)
@@ -59,8 +59,20 @@ def plainly(command: Callable[P, None]) -> Callable[P, None]:
 
 
 def read_settings(path: Path | None) -> Settings:
-    """Return the settings of a file and the environment; SettingsError where they do not hold."""
-    return load(path, os.environ)
+    """Return the settings of a file and the environment, and say what to warn of.
+
+    Raises:
+        SettingsError: they do not hold.
+    """
+    loaded = load_with_origins(path, os.environ)
+    warn(loaded.warnings)
+    return loaded.settings
+
+
+def warn(warnings: Sequence[str]) -> None:
+    """Say on a line each what is to be warned of."""
+    for warning in warnings:
+        click.echo(f"ruptura: warning: {warning}", err=True)
 
 
 def keep_apart(inputs: Sequence[Path], outputs: Sequence[Path | None]) -> None:

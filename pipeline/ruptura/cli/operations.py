@@ -18,8 +18,15 @@ from ruptura.cli.base import (
     plainly,
     read_settings,
     state_in_option,
+    warn,
 )
 from ruptura.settings import Settings, load_with_origins
+from ruptura.tools.topic_options import (
+    OUTPUT_RETENTION_SECONDS,
+    REPLICATION_FACTOR,
+    RETENTION_SECONDS,
+    TopicOptions,
+)
 
 
 @cli.command()
@@ -33,16 +40,16 @@ def worker(config: Path | None, state_in: Path | None) -> None:
 
     When the settings file changes, or on SIGHUP, the settings are loaded again: thresholds,
     objectives, calendars and plans change between two steps, and nothing learned is lost. A file
-    that does not hold, or changes a key that needs a restart (all of `kafka` and `worker` but
-    log_level, names and partitions of topics, bucket_seconds, time_zone), is refused whole: the
-    log says why, and the metric ruptura_settings_reload_successful is 0.
+    that does not hold, or changes a key that needs a restart (`config reference` says which), is
+    refused whole: the log says why, and the metric ruptura_settings_reload_successful is 0.
     """
     from ruptura.worker import logs
     from ruptura.worker.app import run_worker
 
-    settings = read_settings(config)
+    loaded = load_with_origins(config, os.environ)
+    settings = loaded.settings
     logs.configure(settings.worker.log_level, settings.worker.log_format)
-    sys.exit(run_worker(settings, state_in, config))
+    sys.exit(run_worker(settings, state_in, config, warnings=loaded.warnings))
 
 
 @cli.group()
@@ -50,30 +57,57 @@ def topics() -> None:
     """Create the topics, or compare them with the settings."""
 
 
+def topics_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Take what topics are created with; what is not given has a default, and is not compared."""
+    for option, default, highest, what in (
+        (
+            "--output-retention-seconds",
+            OUTPUT_RETENTION_SECONDS,
+            315_360_000,
+            "Of alerts, dead letters",
+        ),
+        ("--retention-seconds", RETENTION_SECONDS, 315_360_000, "Of the input topics"),
+        ("--replication-factor", REPLICATION_FACTOR, 10, "Copies of each record"),
+    ):
+        lowest = 3600 if "seconds" in option else 1
+        text = f"{what}; {default:,} where topics are created without it."
+        command = click.option(option, type=click.IntRange(lowest, highest), help=text)(command)
+    return command
+
+
 @topics.command("create")
 @config_option
+@topics_options
 @plainly
-def topics_create(config: Path | None) -> None:
-    """Create the topics that are absent; say what differs in the others."""
+def topics_create(config: Path | None, **options: int | None) -> None:
+    """Create the topics that are absent; say what differs in the others.
+
+    Copies and retention of topics that exist are compared where an option gives them.
+    """
     from ruptura.tools import topics as shell
 
-    _report(shell.create, shell.TopicsError, read_settings(config))
+    _report(shell.create, read_settings(config), options)
 
 
 @topics.command("check")
 @config_option
+@topics_options
 @plainly
-def topics_check(config: Path | None) -> None:
-    """Say what differs from the settings; exit code 1 if anything does."""
+def topics_check(config: Path | None, **options: int | None) -> None:
+    """Say what differs from the settings and the options; exit code 1 if anything does."""
     from ruptura.tools import topics as shell
 
-    _report(shell.check, shell.TopicsError, read_settings(config))
+    _report(shell.check, read_settings(config), options)
 
 
-def _report(run: Callable[[Settings], Any], fault: type[Exception], settings: Settings) -> None:
+def _report(
+    run: Callable[[Settings, TopicOptions], Any], settings: Settings, options: dict[str, int | None]
+) -> None:
+    from ruptura.tools.topics import TopicsError
+
     try:
-        report = run(settings)
-    except fault as error:
+        report = run(settings, TopicOptions(**options))
+    except TopicsError as error:
         fail(error, FAILURE)
     for name in report.created:
         click.echo(f"created   {name}")
@@ -107,9 +141,11 @@ def config() -> None:
 @plainly
 def config_check(config: Path | None) -> None:
     """Say in one line whether the settings hold; exit code 2 if not."""
-    from ruptura.tools.config import check
+    from ruptura.tools.config import valid
 
-    click.echo(check(config, os.environ))
+    loaded = load_with_origins(config, os.environ)
+    warn(loaded.warnings)
+    click.echo(valid(loaded))
 
 
 @config.command("show")
@@ -119,13 +155,14 @@ def config_show(config: Path | None) -> None:
     """Print all settings in force and where each comes from, secrets masked."""
     from ruptura.tools.config import show
 
-    settings, origins = load_with_origins(config, os.environ)
-    click.echo(show(settings, origins), nl=False)
+    loaded = load_with_origins(config, os.environ)
+    warn(loaded.warnings)
+    click.echo(show(loaded.settings, loaded.origins), nl=False)
 
 
 @config.command("reference")
 def config_reference() -> None:
-    """Print every key with default, unit, range and meaning, as Markdown."""
+    """Print every key with default, unit, range, meaning, and when it takes effect, as Markdown."""
     from ruptura.tools.config import reference
 
     click.echo(reference(), nl=False)

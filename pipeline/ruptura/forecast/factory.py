@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from ruptura.core.detect.forecast import Forecaster, ForecasterFactory, Objectives
 from ruptura.forecast.channel_forecaster import STEPS, ChannelForecaster
 from ruptura.forecast.trend import Ahead
+
+WINDOW_SECONDS: Final = 1800.0
+"""Memory of the window over which shares and means are held to their objectives. Half an hour is
+what contact centres report service levels by: shorter, a few contacts decide; longer, a breach
+within the default horizon of 15 min is told late."""
 
 
 def forecaster_factory(

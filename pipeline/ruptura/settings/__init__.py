@@ -1,7 +1,15 @@
 """Settings: one TOML file, then the environment; read once, checked, then frozen."""
 
+from ruptura.settings.changes import Change, changes, refused
 from ruptura.settings.fingerprint import fingerprint
-from ruptura.settings.loading import Origins, SettingsError, load, load_with_origins
+from ruptura.settings.loading import (
+    Loaded,
+    Origins,
+    SettingsError,
+    load,
+    load_with_origins,
+)
+from ruptura.settings.section import TakesEffect
 from ruptura.settings.sections import (
     AlertSettings,
     DetectionSettings,
@@ -14,20 +22,19 @@ from ruptura.settings.sections import (
 )
 from ruptura.settings.services import PlannedWindow, ServiceSettings
 from ruptura.settings.state_hash import settings_hash
-from ruptura.settings.timing import TIMING, Change, Timing, changes, refused
 
 __all__ = [
-    "TIMING",
     "AlertSettings",
     "Change",
     "DetectionSettings",
     "KafkaSettings",
+    "Loaded",
     "Origins",
     "PlannedWindow",
     "ServiceSettings",
     "Settings",
     "SettingsError",
-    "Timing",
+    "TakesEffect",
     "TopicSettings",
     "WindowSettings",
     "WorkerSettings",

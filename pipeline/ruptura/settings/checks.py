@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import holidays
 
-from ruptura.core.contracts.event import DOCUMENT_KINDS
 from ruptura.core.ingest.calendar import parse_opening_hours
 from ruptura.settings.keys import Fault, did_you_mean, refusal
 from ruptura.settings.objectives import ForecastSettings, ObjectiveName
@@ -22,7 +21,6 @@ from ruptura.settings.sections import (
     Settings,
     TopicSettings,
     WindowSettings,
-    WorkerSettings,
     repartition_topic,
 )
 from ruptura.settings.services import COMMEMORATIVE_DATES, DEFAULT_CATEGORIES, ServiceSettings
@@ -42,7 +40,6 @@ def faults(settings: Settings) -> Iterator[Fault]:
     yield from _window(settings.window)
     yield from _alert(settings.alert)
     yield from _forecast(settings.forecast, settings.window)
-    yield from _worker(settings.worker, settings.kafka)
     for name, service in settings.services.items():
         yield from _service(name, service)
         yield from _objectives(name, service)
@@ -73,7 +70,7 @@ def _kafka(kafka: KafkaSettings) -> Iterator[Fault]:
 
 def _topics(topics: TopicSettings) -> Iterator[Fault]:
     seen: dict[str, str] = {}
-    for name in (*DOCUMENT_KINDS, "alerts", "dead_letter"):
+    for name in (*topics.inputs, *topics.outputs):
         topic = getattr(topics, name)
         if topic in (".", ".."):
             yield Fault((f"topics.{name}",), refusal(topic, "a name that Kafka accepts"))
@@ -135,22 +132,11 @@ def _alert(alert: AlertSettings) -> Iterator[Fault]:
 
 
 def _forecast(forecast: ForecastSettings, window: WindowSettings) -> Iterator[Fault]:
-    for name in ("horizon_seconds", "window_seconds"):
-        seconds = getattr(forecast, name)
-        if seconds < window.bucket_seconds:
-            yield Fault(
-                (f"forecast.{name}", "window.bucket_seconds"),
-                refusal(seconds, f"at least a bucket, {window.bucket_seconds} seconds"),
-            )
-
-
-def _worker(worker: WorkerSettings, kafka: KafkaSettings) -> Iterator[Fault]:
-    if worker.checkpoint_seconds >= kafka.session_timeout_seconds:
+    if forecast.horizon_seconds < window.bucket_seconds:
         yield Fault(
-            ("worker.checkpoint_seconds", "kafka.session_timeout_seconds"),
+            ("forecast.horizon_seconds", "window.bucket_seconds"),
             refusal(
-                worker.checkpoint_seconds,
-                f"less than kafka.session_timeout_seconds, {kafka.session_timeout_seconds:g}",
+                forecast.horizon_seconds, f"at least a bucket, {window.bucket_seconds} seconds"
             ),
         )
 

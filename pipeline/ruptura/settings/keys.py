@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import msgspec
 from msgspec import NODEFAULT, Meta
 
+from ruptura.settings.section import TakesEffect
 from ruptura.settings.sections import Settings
 from ruptura.settings.services import ServiceSettings
 
@@ -32,6 +33,7 @@ class Key(msgspec.Struct, frozen=True):
         unit: Unit of a number, else empty.
         allowed: Type and range in words.
         description: What it means.
+        takes_effect: When a change of it does.
         secret: Whether its value must never be shown.
         example: A value for the commented example, where the default says too little.
     """
@@ -43,6 +45,7 @@ class Key(msgspec.Struct, frozen=True):
     unit: str
     allowed: str
     description: str
+    takes_effect: TakesEffect
     secret: bool
     example: Any
 
@@ -69,7 +72,7 @@ def section_keys() -> Mapping[str, Mapping[str, Key]]:
     """All keys but those of services, by section and name, in the order of the types."""
     hints = get_type_hints(Settings, include_extras=True)
     return {
-        section: _keys_of(hints[section], section)
+        section: keys_of(hints[section], section)
         for section in Settings.__struct_fields__
         if section != "services"
     }
@@ -78,7 +81,7 @@ def section_keys() -> Mapping[str, Mapping[str, Key]]:
 @cache
 def service_keys() -> Mapping[str, Key]:
     """The keys of one service, by name."""
-    return _keys_of(ServiceSettings, "services.<name>")
+    return keys_of(ServiceSettings, "services.<name>")
 
 
 def find_fault(value: object, annotation: object, path: str, *, secret: bool) -> Fault | None:
@@ -197,7 +200,16 @@ def _fields(base: type[msgspec.Struct]) -> dict[str, object]:
     return {field.encode_name: hints[field.name] for field in msgspec.structs.fields(base)}
 
 
-def _keys_of(section: type[msgspec.Struct], path: str) -> dict[str, Key]:
+def keys_of(section: type[msgspec.Struct], path: str) -> dict[str, Key]:
+    """Read the keys of a section off its type.
+
+    Args:
+        section: The type.
+        path: Its name, for the paths of the keys.
+
+    Raises:
+        KeyError: a key does not say when a change of it takes effect.
+    """
     hints = get_type_hints(section, include_extras=True)
     return {
         field.name: _key(path, field, hints[field.name])
@@ -221,6 +233,7 @@ def _key(section: str, field: msgspec.structs.FieldInfo, annotation: object) -> 
         unit=units[0] if units else extra.get("unit", ""),
         allowed=allowed_values(annotation),
         description=next((m.description for m in reversed(metas) if m.description), ""),
+        takes_effect=extra["takes_effect"],
         secret=bool(extra.get("secret")),
         example=examples[0] if examples else default,
     )

@@ -25,6 +25,7 @@ from ruptura.settings.keys import (
     section_keys,
     service_keys,
 )
+from ruptura.settings.retired import RETIRED, take_out, warning
 from ruptura.settings.sections import Settings
 
 _PREFIX = "RUPTURA_"
@@ -34,6 +35,20 @@ _MAX_NAME = 128
 
 Origins = Mapping[str, str]
 """Where a key was set: its path to a file or a variable. A key that is absent has its default."""
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """What was read.
+
+    Attributes:
+        settings: Checked.
+        origins: Where each key was set.
+        warnings: What people should know of it, a line each: keys that no longer have an effect.
+    """
+
+    settings: Settings
+    origins: Origins
+    warnings: tuple[str, ...]
 
 
 class SettingsError(Exception):
@@ -53,13 +68,11 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
     Raises:
         SettingsError: the file cannot be read, or a key, type or value is wrong.
     """
-    return load_with_origins(path, environment)[0]
+    return load_with_origins(path, environment).settings
 
 
-def load_with_origins(
-    path: Path | None, environment: Mapping[str, str]
-) -> tuple[Settings, Origins]:
-    """Like `load`, and also tell where each key was set.
+def load_with_origins(path: Path | None, environment: Mapping[str, str]) -> Loaded:
+    """Like `load`, and also tell where each key was set, and what to warn of.
 
     Raises:
         SettingsError: the file cannot be read, or a key, type or value is wrong.
@@ -68,16 +81,22 @@ def load_with_origins(
         path = Path(environment[_CONFIG])
     tables: dict[str, Any] = {}
     origins: dict[str, str] = {}
+    warnings: list[str] = []
+    retired = {_variable(*key.split(".")): key for key in RETIRED}
     if path is not None:
-        _add(_read(path), str(path), tables, origins)
+        found = _read(path)
+        warnings += [warning(key, str(path)) for key in take_out(found)]
+        _add(found, str(path), tables, origins)
     for variable, value in sorted(environment.items()):
-        if variable.startswith(_PREFIX) and value:
+        if variable in retired and value:
+            warnings.append(warning(retired[variable], variable))
+        elif variable.startswith(_PREFIX) and value:
             _add(_from_variable(variable, value), variable, tables, origins)
     tables["services"] = _with_defaults(tables.get("services", {}))
     settings = msgspec.convert(tables, Settings)
     for fault in faults(settings):
         raise SettingsError(f"{_origin(fault, origins)}: {fault.paths[0]}: {fault.text}")
-    return settings, origins
+    return Loaded(settings, origins, tuple(warnings))
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -107,9 +126,13 @@ def _from_variable(variable: str, value: str) -> dict[str, Any]:
     return {}
 
 
+def _variable(section: str, name: str) -> str:
+    return f"{_PREFIX}{section}__{name}".upper()
+
+
 def _variables() -> dict[str, Key]:
     return {
-        f"{_PREFIX}{section}__{name}".upper(): key
+        _variable(section, name): key
         for section, keys in section_keys().items()
         for name, key in keys.items()
     }

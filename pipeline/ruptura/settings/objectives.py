@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from ruptura.settings.section import Section
+from ruptura.settings.section import NOW, Section
 
 
 class ForecastSettings(Section, frozen=True):
@@ -18,17 +18,9 @@ class ForecastSettings(Section, frozen=True):
             ge=60,
             le=86_400,
             description="How far forecasts look ahead; at least a bucket.",
+            extra=NOW,
         ),
     ] = 900.0
-    window_seconds: Annotated[
-        float,
-        Meta(
-            ge=60,
-            le=86_400,
-            description="Memory of the fading window over which shares and latency are held to "
-            "their objectives; at least a bucket.",
-        ),
-    ] = 1800.0
 
 
 ObjectiveName = Literal[
@@ -48,6 +40,7 @@ ObjectivesByChannel = Annotated[
         "stands for channels without a table of their own. service_level_ratio is the least share "
         "answered within answer_within_seconds (both or none), the others are the most that there "
         "may be.",
+        extra=NOW,
         examples=[
             {
                 "default": {"service_level_ratio": 0.8, "answer_within_seconds": 20.0},

@@ -2,7 +2,8 @@
 
 The types are the documentation: `ruptura config show`, the reference and `deploy/ruptura.toml`
 are made from the descriptions and bounds below. Units come from the names (`_seconds`,
-`_buckets`) or stand in `extra`.
+`_buckets`) or stand in `extra`, as does when a change takes effect. What nobody has a reason to
+change is no setting: it is a constant, with its reason, where it is used.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from msgspec import Meta
 
 from ruptura.core.contracts.event import DOCUMENT_KINDS, DocumentKind
 from ruptura.settings.objectives import ForecastSettings
-from ruptura.settings.section import Section
+from ruptura.settings.section import NOW, RESTART, REWARM, TOPICS, Section
 from ruptura.settings.services import ServiceSettings
 
 MAX_TOPIC_NAME = 249
@@ -36,7 +37,7 @@ class KafkaSettings(Section, frozen=True):
     """How every client reaches the brokers."""
 
     bootstrap_servers: Annotated[
-        str, Meta(min_length=1, description="host:port, several with commas.")
+        str, Meta(min_length=1, description="host:port, several with commas.", extra=RESTART)
     ] = "localhost:9092"
     group_id: Annotated[
         str,
@@ -45,18 +46,19 @@ class KafkaSettings(Section, frozen=True):
             min_length=1,
             max_length=200,
             description="Consumer group; also the id of the Faust app, and so part of topic names.",
-            extra={"allowed": "1 to 200 letters, digits, dots, underscores or hyphens"},
+            extra=RESTART | {"allowed": "1 to 200 letters, digits, dots, underscores or hyphens"},
         ),
     ] = "ruptura"
     security_protocol: Annotated[
         Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"],
-        Meta(description="Transport of every Kafka client."),
+        Meta(description="Transport of every Kafka client.", extra=RESTART),
     ] = "PLAINTEXT"
     ssl_cafile: Annotated[
         str | None,
         Meta(
             description="PEM file of the authorities to trust; none: the system's.",
             examples=["/etc/ruptura/ca.pem"],
+            extra=RESTART,
         ),
     ] = None
     ssl_certfile: Annotated[
@@ -64,6 +66,7 @@ class KafkaSettings(Section, frozen=True):
         Meta(
             description="PEM file of the client's certificate.",
             examples=["/etc/ruptura/client.pem"],
+            extra=RESTART,
         ),
     ] = None
     ssl_keyfile: Annotated[
@@ -71,6 +74,7 @@ class KafkaSettings(Section, frozen=True):
         Meta(
             description="PEM file of the client's key; none: in ssl_certfile.",
             examples=["/etc/ruptura/client.key"],
+            extra=RESTART,
         ),
     ] = None
     ssl_key_password: Annotated[
@@ -78,20 +82,25 @@ class KafkaSettings(Section, frozen=True):
         Meta(
             description="Password of the client's key.",
             examples=["from the environment"],
-            extra={"secret": True},
+            extra=RESTART | {"secret": True},
         ),
     ] = None
     ssl_check_hostname: Annotated[
-        bool, Meta(description="Whether the broker's certificate must carry its host name.")
+        bool,
+        Meta(
+            description="Whether the broker's certificate must carry its host name.", extra=RESTART
+        ),
     ] = True
     sasl_mechanism: Annotated[
         Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"],
-        Meta(description="SASL mechanism, where security_protocol has SASL."),
+        Meta(description="SASL mechanism, where security_protocol has SASL.", extra=RESTART),
     ] = "PLAIN"
     sasl_username: Annotated[
         str | None,
         Meta(
-            description="SASL user; needed where security_protocol has SASL.", examples=["ruptura"]
+            description="SASL user; needed where security_protocol has SASL.",
+            examples=["ruptura"],
+            extra=RESTART,
         ),
     ] = None
     sasl_password: Annotated[
@@ -99,15 +108,18 @@ class KafkaSettings(Section, frozen=True):
         Meta(
             description="SASL password; needed with SASL.",
             examples=["from the environment"],
-            extra={"secret": True},
+            extra=RESTART | {"secret": True},
         ),
     ] = None
     session_timeout_seconds: Annotated[
-        float, Meta(ge=6, le=300, description="A worker silent for so long has left the group.")
+        float,
+        Meta(
+            ge=6,
+            le=300,
+            description="A worker silent for so long has left the group.",
+            extra=RESTART,
+        ),
     ] = 15.0
-    fetch_max_wait_seconds: Annotated[
-        float, Meta(ge=0.01, le=5, description="Longest wait of the broker for more records.")
-    ] = 0.2
 
     def __repr__(self) -> str:
         """Name the brokers and nothing else: a log or a traceback must not show passwords."""
@@ -117,42 +129,43 @@ class KafkaSettings(Section, frozen=True):
 class TopicSettings(Section, frozen=True):
     """Names and shapes of the topics."""
 
-    tickets: Annotated[TopicName, Meta(description="In: TicketEvent.")] = "ruptura.tickets"
-    channel_metrics: Annotated[TopicName, Meta(description="In: ChannelMetricEvent.")] = (
-        "ruptura.channel-metrics"
+    tickets: Annotated[TopicName, Meta(description="In: TicketEvent.", extra=RESTART)] = (
+        "ruptura.tickets"
     )
-    alerts: Annotated[TopicName, Meta(description="Out: Alert.")] = "ruptura.alerts"
-    dead_letter: Annotated[TopicName, Meta(description="Out: DeadLetter.")] = "ruptura.dead-letter"
+    channel_metrics: Annotated[
+        TopicName, Meta(description="In: ChannelMetricEvent.", extra=RESTART)
+    ] = "ruptura.channel-metrics"
+    alerts: Annotated[TopicName, Meta(description="Out: Alert.", extra=RESTART)] = "ruptura.alerts"
+    dead_letter: Annotated[TopicName, Meta(description="Out: DeadLetter.", extra=RESTART)] = (
+        "ruptura.dead-letter"
+    )
     partitions: Annotated[
         int,
         Meta(
             ge=1,
             le=10_000,
             description="Partitions of each topic; the most workers.",
-            extra={"unit": "partitions"},
+            extra=TOPICS | {"unit": "partitions"},
         ),
     ] = 4
     repartition: Annotated[
         bool,
         Meta(
             description="Whether to send records on to the partition of their service, through "
-            "topics of our own: for producers that use other keys. Twice the traffic."
+            "topics of our own: for producers that use other keys. Twice the traffic.",
+            extra=REWARM,
         ),
     ] = False
-    replication_factor: Annotated[
-        int, Meta(ge=1, le=10, description="Copies of each record.", extra={"unit": "copies"})
-    ] = 1
-    retention_seconds: Annotated[
-        int, Meta(ge=3600, le=315_360_000, description="Retention of the input topics.")
-    ] = 604_800
-    output_retention_seconds: Annotated[
-        int, Meta(ge=3600, le=315_360_000, description="Retention of alerts and dead letters.")
-    ] = 2_592_000
 
     @property
     def inputs(self) -> dict[DocumentKind, str]:
         """The names of the input topics by the kind of documents that they hold."""
         return {kind: getattr(self, kind) for kind in DOCUMENT_KINDS}
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """The names of the output topics by what they hold."""
+        return {"alerts": self.alerts, "dead_letter": self.dead_letter}
 
 
 def repartition_topic(group_id: str, topic: str) -> str:
@@ -164,14 +177,21 @@ class WindowSettings(Section, frozen=True):
     """Event time, and the bounds of memory."""
 
     bucket_seconds: Annotated[
-        int, Meta(ge=1, le=86_400, description="Length of a bucket; must divide a day.")
+        int,
+        Meta(ge=1, le=86_400, description="Length of a bucket; must divide a day.", extra=REWARM),
     ] = 60
     lateness_seconds: Annotated[
-        float, Meta(ge=0, le=86_400, description="How late an event may come and still count.")
+        float,
+        Meta(ge=0, le=86_400, description="How late an event may come and still count.", extra=NOW),
     ] = 30.0
     max_future_seconds: Annotated[
         float,
-        Meta(ge=0, le=86_400, description="How far an event may be ahead of the record's time."),
+        Meta(
+            ge=0,
+            le=86_400,
+            description="How far an event may be ahead of the record's time.",
+            extra=NOW,
+        ),
     ] = 300.0
     idle_seconds: Annotated[
         float,
@@ -180,23 +200,20 @@ class WindowSettings(Section, frozen=True):
             le=86_400,
             description="A source that was read to its end and stays silent for so long "
             "no longer holds back the watermark.",
+            extra=NOW,
         ),
     ] = 30.0
     duplicate_seconds: Annotated[
-        float, Meta(ge=0, le=86_400, description="How long an event_id is remembered.")
+        float, Meta(ge=0, le=86_400, description="How long an event_id is remembered.", extra=NOW)
     ] = 600.0
-    duplicate_ids: Annotated[
-        int,
-        Meta(
-            ge=0,
-            le=1_000_000,
-            description="How many event_ids a channel remembers.",
-            extra={"unit": "event_ids"},
-        ),
-    ] = 10_000
     expire_seconds: Annotated[
         int,
-        Meta(ge=3600, le=31_536_000, description="A channel silent for so long is taken as gone."),
+        Meta(
+            ge=3600,
+            le=31_536_000,
+            description="A channel silent for so long is taken as gone.",
+            extra=NOW,
+        ),
     ] = 604_800
     max_channels: Annotated[
         int,
@@ -204,7 +221,7 @@ class WindowSettings(Section, frozen=True):
             ge=1,
             le=1_000_000,
             description="Channels per partition; further are refused.",
-            extra={"unit": "channels"},
+            extra=NOW | {"unit": "channels"},
         ),
     ] = 20_000
     max_metrics: Annotated[
@@ -213,7 +230,7 @@ class WindowSettings(Section, frozen=True):
             ge=1,
             le=10_000,
             description="Metrics per channel; further are refused.",
-            extra={"unit": "metrics"},
+            extra=NOW | {"unit": "metrics"},
         ),
     ] = 200
     max_open_tickets: Annotated[
@@ -222,7 +239,7 @@ class WindowSettings(Section, frozen=True):
             ge=1,
             le=10_000_000,
             description="Open tickets per channel; older are forgotten.",
-            extra={"unit": "tickets"},
+            extra=NOW | {"unit": "tickets"},
         ),
     ] = 100_000
 
@@ -231,113 +248,92 @@ class DetectionSettings(Section, frozen=True):
     """What is normal, and when a deviation matters."""
 
     warm_up_seconds: Annotated[
-        int, Meta(ge=0, le=31_536_000, description="Event time before a series is judged.")
+        int,
+        Meta(ge=0, le=31_536_000, description="Event time before a series is judged.", extra=NOW),
     ] = 86_400
-    band_probability: Annotated[
-        Probability, Meta(description="Tail probability outside each end of the published band.")
-    ] = 0.001
     minimum_relative_effect: Annotated[
         float,
         Meta(
             ge=0,
             le=100,
             description="Least deviation, relative to the expectation.",
-            extra={"unit": "ratio"},
+            extra=NOW | {"unit": "ratio"},
         ),
     ] = 0.5
-    minimum_level_effect: Annotated[
-        float,
-        Meta(
-            ge=0,
-            le=100,
-            description="Least deviation of a linear gauge, relative to its level.",
-            extra={"unit": "ratio"},
-        ),
-    ] = 0.1
     minimum_count_effect: Annotated[
         float,
         Meta(
             ge=0,
             le=1e9,
             description="Least deviation of a count, in events.",
-            extra={"unit": "events"},
+            extra=NOW | {"unit": "events"},
         ),
     ] = 5.0
-    signal_probability: Annotated[
-        Probability, Meta(description="Evidence below this tail probability is a signal.")
-    ] = 0.001
 
 
 class AlertSettings(Section, frozen=True):
     """When the risk of a channel becomes an alert, and when it ends."""
 
     prior: Annotated[
-        Probability, Meta(description="Probability of a rupture in a bucket without evidence.")
+        Probability,
+        Meta(description="Probability of a rupture in a bucket without evidence.", extra=NOW),
     ] = 0.0001
-    warning_risk: Annotated[Probability, Meta(description="Risk that opens an alert.")] = 0.5
-    critical_risk: Annotated[Probability, Meta(description="Risk that makes it critical.")] = 0.95
-    resolve_risk: Annotated[Probability, Meta(description="Risk below which it may end.")] = 0.1
+    warning_risk: Annotated[
+        Probability, Meta(description="Risk that opens an alert.", extra=NOW)
+    ] = 0.5
+    critical_risk: Annotated[
+        Probability, Meta(description="Risk that makes it critical.", extra=NOW)
+    ] = 0.95
+    resolve_risk: Annotated[
+        Probability, Meta(description="Risk below which it may end.", extra=NOW)
+    ] = 0.1
     open_buckets: Annotated[
-        int, Meta(ge=1, le=1440, description="Buckets in a row over the threshold to open.")
+        int,
+        Meta(ge=1, le=1440, description="Buckets in a row over the threshold to open.", extra=NOW),
     ] = 2
     resolve_buckets: Annotated[
-        int, Meta(ge=1, le=1440, description="Buckets in a row of health to resolve.")
+        int, Meta(ge=1, le=1440, description="Buckets in a row of health to resolve.", extra=NOW)
     ] = 15
     update_seconds: Annotated[
-        int, Meta(ge=0, le=86_400, description="Least event time between two updates.")
+        int, Meta(ge=0, le=86_400, description="Least event time between two updates.", extra=NOW)
     ] = 900
 
 
 class WorkerSettings(Section, frozen=True):
     """The process."""
 
-    web_host: Annotated[str, Meta(min_length=1, description="Address of the web server.")] = (
-        "127.0.0.1"
-    )
+    web_host: Annotated[
+        str, Meta(min_length=1, description="Address of the web server.", extra=RESTART)
+    ] = "127.0.0.1"
     web_port: Annotated[
         int,
         Meta(
             ge=0,
             le=65_535,
             description="Port of /metrics, /healthz and /readyz.",
-            extra={"unit": "port"},
+            extra=RESTART | {"unit": "port"},
         ),
     ] = 6066
-    checkpoint_seconds: Annotated[
-        float, Meta(ge=0.1, le=60, description="Time between checkpoints of the state.")
-    ] = 1.0
-    tick_seconds: Annotated[
-        float, Meta(ge=0.1, le=60, description="Time between ticks of an idle partition.")
-    ] = 1.0
-    max_fetched_bytes: Annotated[
-        int,
-        Meta(
-            ge=1 << 20,
-            le=1 << 34,
-            description="Records fetched and not yet taken in; then fetching waits.",
-            extra={"unit": "bytes"},
-        ),
-    ] = 64 << 20
     standby_replicas: Annotated[
         int,
         Meta(
             ge=0,
             le=10,
             description="Other workers that keep a copy of a partition's state, to take over fast.",
-            extra={"unit": "workers"},
+            extra=RESTART | {"unit": "workers"},
         ),
     ] = 1
     stop_seconds: Annotated[
-        float, Meta(ge=1, le=300, description="Longest time that a clean stop may take.")
+        float,
+        Meta(ge=1, le=300, description="Longest time that a clean stop may take.", extra=RESTART),
     ] = 20.0
-    data_dir: Annotated[str, Meta(min_length=1, description="Directory for Faust's own files.")] = (
-        "/tmp/ruptura"  # noqa: S108 - nothing in it is trusted or kept
-    )
     log_level: Annotated[
-        Literal["debug", "info", "warning", "error"], Meta(description="Least severity logged.")
+        Literal["debug", "info", "warning", "error"],
+        Meta(description="Least severity logged.", extra=NOW),
     ] = "info"
     log_format: Annotated[
-        Literal["json", "console"], Meta(description="JSON lines, or lines for people.")
+        Literal["json", "console"],
+        Meta(description="JSON lines, or lines for people.", extra=RESTART),
     ] = "json"
     max_label_sets: Annotated[
         int,
@@ -345,7 +341,7 @@ class WorkerSettings(Section, frozen=True):
             ge=1,
             le=1_000_000,
             description="Channels exported one by one; the rest is `other`.",
-            extra={"unit": "channels"},
+            extra=RESTART | {"unit": "channels"},
         ),
     ] = 2_000
 

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from ruptura.settings.objectives import ObjectivesByChannel
-from ruptura.settings.section import Section
+from ruptura.settings.section import NOW, REWARM, Section
 
 DEFAULT_CATEGORIES = ("public", "optional")
 COMMEMORATIVE_DATES = (
@@ -52,17 +52,22 @@ class ServiceSettings(Section, frozen=True):
     time_zone: Annotated[
         str,
         Meta(
-            description="IANA name, for the season of day and week.", examples=["America/Sao_Paulo"]
+            description="IANA name, for the season of day and week.",
+            examples=["America/Sao_Paulo"],
+            extra=REWARM,
         ),
     ] = "UTC"
     country: Annotated[
         str | None,
         Meta(
-            description="ISO 3166 code of the holiday calendar; none: no holidays.", examples=["BR"]
+            description="ISO 3166 code of the holiday calendar; none: no holidays.",
+            examples=["BR"],
+            extra=NOW,
         ),
     ] = None
     subdivision: Annotated[
-        str | None, Meta(description="State or province of the holiday calendar.", examples=["SP"])
+        str | None,
+        Meta(description="State or province of the holiday calendar.", examples=["SP"], extra=NOW),
     ] = None
     holiday_categories: Annotated[
         list[str],
@@ -70,10 +75,12 @@ class ServiceSettings(Section, frozen=True):
             description="Categories of the library `holidays`; "
             "those of the default count where the country has them.",
             examples=[["public", "optional"]],
+            extra=NOW,
         ),
     ] = msgspec.field(default_factory=lambda: list(DEFAULT_CATEGORIES))
     holidays: Annotated[
-        list[str], Meta(description="Further holidays, as YYYY-MM-DD.", examples=[["2026-01-25"]])
+        list[str],
+        Meta(description="Further holidays, as YYYY-MM-DD.", examples=[["2026-01-25"]], extra=NOW),
     ] = msgspec.field(default_factory=list)
     commemorative_dates: Annotated[
         list[str],
@@ -81,6 +88,7 @@ class ServiceSettings(Section, frozen=True):
             description="Days of trade on which more than usual is normal, and less is not: names, "
             "or dates as YYYY-MM-DD. By the rules of the country where those differ.",
             examples=[["black_friday", "mothers_day", "2026-10-15"]],
+            extra=NOW,
         ),
     ] = msgspec.field(default_factory=list)
     planned: Annotated[
@@ -98,6 +106,7 @@ class ServiceSettings(Section, frozen=True):
                     }
                 ]
             ],
+            extra=NOW,
         ),
     ] = msgspec.field(default_factory=list)
     opening_hours: Annotated[
@@ -106,6 +115,7 @@ class ServiceSettings(Section, frozen=True):
             description="Spans in local time, also over midnight; empty: always open. "
             "Once given, holidays are closed.",
             examples=[["mon-fri 08:00-18:00", "sat 09:00-13:00"]],
+            extra=NOW,
         ),
     ] = msgspec.field(default_factory=list)
     channel_hours: Annotated[
@@ -114,6 +124,7 @@ class ServiceSettings(Section, frozen=True):
             description="Opening hours of channels that have their own, as `opening_hours`; "
             "an empty list: always open.",
             examples=[{"voice": ["mon-fri 08:00-20:00"]}],
+            extra=NOW,
         ),
     ] = msgspec.field(default_factory=dict)
     objectives: ObjectivesByChannel = msgspec.field(default_factory=dict)
@@ -122,6 +133,7 @@ class ServiceSettings(Section, frozen=True):
         Meta(
             description="Where runbooks live; the kind of alert is appended.",
             examples=["https://runbooks.example/ruptura/"],
+            extra=NOW,
         ),
     ] = None
     actions: Annotated[
@@ -129,5 +141,6 @@ class ServiceSettings(Section, frozen=True):
         Meta(
             description="Contingency plan by kind of alert.",
             examples=[{"silence": ["Call the vendor of the channel."]}],
+            extra=NOW,
         ),
     ] = msgspec.field(default_factory=dict)

@@ -1,6 +1,6 @@
 """The settings for people: in force, as a reference, and as a commented example. TOML and Markdown.
 
-`ruptura config check` prints `check`, `config show` prints `show`; the reference in the
+`ruptura config check` prints `valid`, `config show` prints `show`; the reference in the
 documentation and `deploy/ruptura.toml` are `reference` and `example`, which tests hold to.
 """
 
@@ -9,11 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from pathlib import Path
 
 import msgspec
 
-from ruptura.settings import Origins, Settings, load_with_origins
+from ruptura.settings import Loaded, Origins, Settings
 from ruptura.settings.keys import Key, section_keys, service_keys
 
 MASK = "***"
@@ -21,15 +20,10 @@ MASK = "***"
 _BARE = re.compile("[A-Za-z0-9_-]+")
 
 
-def check(path: Path | None, environment: Mapping[str, str]) -> str:
-    """Load the settings and say in one line that they hold.
-
-    Raises:
-        SettingsError: they do not; the text is one line too.
-    """
-    _, origins = load_with_origins(path, environment)
-    sources = ", ".join(sorted(set(origins.values()))) or "defaults only"
-    return f"settings are valid: {len(origins)} keys set ({sources})"
+def valid(loaded: Loaded) -> str:
+    """Say in one line that settings hold, and where they were set."""
+    sources = ", ".join(sorted(set(loaded.origins.values()))) or "defaults only"
+    return f"settings are valid: {len(loaded.origins)} keys set ({sources})"
 
 
 def show(settings: Settings, origins: Origins | None = None) -> str:
@@ -54,9 +48,10 @@ def show(settings: Settings, origins: Origins | None = None) -> str:
 
 
 def reference() -> str:
-    """Every key with default, unit, range and meaning, as Markdown."""
+    """Every key with default, unit, range, meaning, and when it takes effect, as Markdown."""
     parts = [
-        "| key | default | unit | range | meaning |\n|---|---|---|---|---|\n",
+        "| key | default | unit | range | meaning | a change takes effect |\n"
+        "|---|---|---|---|---|---|\n",
         *(_row(key) for keys in section_keys().values() for key in keys.values()),
         *(_row(key) for key in service_keys().values()),
     ]
@@ -66,7 +61,7 @@ def reference() -> str:
 def example() -> str:
     """A file with every key commented out at its default, or at a telling value."""
     parts = [
-        "# Settings of Ruptura: every key, with its default, unit and range.\n"
+        "# Settings of Ruptura: every key: default, unit, range, when a change takes effect.\n"
         "# Made from the types in the package: change them there, not here.\n"
         "#\n"
         "# What stays commented out has the default that is shown. The environment wins over\n"
@@ -105,7 +100,14 @@ def _origin(table: str, name: str, origins: Origins) -> str:
 def _row(key: Key) -> str:
     default = "not set" if key.default is None else f"`{toml(key.default)}`"
     allowed = key.allowed + (" (secret)" if key.secret else "")
-    cells = (f"`{key.path}`", default, key.unit, allowed, key.description)
+    cells = (
+        f"`{key.path}`",
+        default,
+        key.unit,
+        allowed,
+        key.description,
+        key.takes_effect.value,
+    )
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
 
 
@@ -117,7 +119,7 @@ def _entry(key: Key, *, settable: bool) -> str:
         facts.append(f"default: {'not set' if key.default is None else toml(key.default)}")
     if settable:
         facts.append(f"RUPTURA_{key.section}__{key.name}".upper())
-    lines = (key.description, "; ".join(facts))
+    lines = (key.description, "; ".join(facts), f"A change takes effect {key.takes_effect.value}.")
     return "".join(f"# {line}\n" for line in lines) + f"#{key.name} = {toml(key.example)}\n\n"
 
 

@@ -15,6 +15,14 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from ruptura.assembly.build import changelog_topic, repartition_topics
 from ruptura.clients import admin_client
 from ruptura.settings import Settings
+from ruptura.tools.topic_options import (
+    OUTPUT_RETENTION_SECONDS,
+    REPLICATION_FACTOR,
+    RETENTION_SECONDS,
+    TopicOptions,
+)
+
+NONE: Final = TopicOptions()
 
 _READY_MS = 10_000
 
@@ -30,12 +38,22 @@ class TopicsError(Exception):
 
 
 class TopicShape(msgspec.Struct, frozen=True):
-    """What the settings want of a topic."""
+    """What is wanted of a topic.
+
+    Attributes:
+        name: Its name.
+        partitions: How many it has.
+        replication_factor: Copies of each record.
+        configuration: By Kafka's keys.
+        not_compared: Properties, named as in `Difference`, that a topic that exists may have
+            otherwise.
+    """
 
     name: str
     partitions: int
     replication_factor: int
     configuration: dict[str, str]
+    not_compared: frozenset[str] = frozenset()
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -80,29 +98,25 @@ class TopicsReport(msgspec.Struct, frozen=True):
         return not self.differences
 
 
-def wanted_topics(settings: Settings) -> tuple[TopicShape, ...]:
+def wanted_topics(settings: Settings, options: TopicOptions = NONE) -> tuple[TopicShape, ...]:
     """The topics of the settings: the inputs, alerts and dead letters out, and the worker's own.
 
     Those are its changelog, and with repartition one topic for each input. All have the same
     number of partitions, so that one worker owns all of a service.
     """
     topics = settings.topics
-    retention = {
-        **dict.fromkeys(topics.inputs.values(), topics.retention_seconds),
-        topics.alerts: topics.output_retention_seconds,
-        topics.dead_letter: topics.output_retention_seconds,
-    }
+    inputs = _kept_for(options.retention_seconds, RETENTION_SECONDS)
+    outputs = _kept_for(options.output_retention_seconds, OUTPUT_RETENTION_SECONDS)
     configurations = {
-        name: {"cleanup.policy": "delete", "retention.ms": str(seconds * 1000)}
-        for name, seconds in retention.items()
+        **{name: dict(inputs) for name in topics.inputs.values()},
+        **{name: dict(outputs) for name in topics.outputs.values()},
     }
     # A dead letter holds its record in Base64, a third larger, and a little more.
     configurations[topics.dead_letter]["max.message.bytes"] = str(DEAD_LETTER_BYTES)
     for internal in repartition_topics(settings).values():
         # As long as the inputs: a copy keeps the time of its record. As large as any of them.
         configurations[internal] = {
-            "cleanup.policy": "delete",
-            "retention.ms": str(topics.retention_seconds * 1000),
+            **inputs,
             "message.timestamp.type": "CreateTime",
             "max.message.bytes": str(STATE_BYTES),
         }
@@ -115,24 +129,42 @@ def wanted_topics(settings: Settings) -> tuple[TopicShape, ...]:
         "min.cleanable.dirty.ratio": "0.1",
         "min.compaction.lag.ms": "600000",
     }
+    copies = options.replication_factor
     return tuple(
-        TopicShape(name, topics.partitions, topics.replication_factor, configuration)
+        TopicShape(
+            name,
+            topics.partitions,
+            REPLICATION_FACTOR if copies is None else copies,
+            configuration,
+            _not_compared(options, is_output=name in topics.outputs.values()),
+        )
         for name, configuration in configurations.items()
     )
 
 
-def check(settings: Settings) -> TopicsReport:
-    """Compare the topics of the brokers with the settings.
+def _kept_for(seconds: int | None, default: int) -> dict[str, str]:
+    kept = default if seconds is None else seconds
+    return {"cleanup.policy": "delete", "retention.ms": str(kept * 1000)}
+
+
+def _not_compared(options: TopicOptions, *, is_output: bool) -> frozenset[str]:
+    kept = options.output_retention_seconds if is_output else options.retention_seconds
+    asked = {"replication.factor": options.replication_factor, "retention.ms": kept}
+    return frozenset(name for name, value in asked.items() if value is None)
+
+
+def check(settings: Settings, options: TopicOptions = NONE) -> TopicsReport:
+    """Compare the topics of the brokers with the settings, and with what the options ask for.
 
     Raises:
         KafkaUnavailable: no broker answers within 10 s.
         SettingsError: the settings of the connection cannot be used.
     """
     with admin_client(settings.kafka) as admin:
-        return _compare(admin, wanted_topics(settings), created=())
+        return _compare(admin, wanted_topics(settings, options), created=())
 
 
-def create(settings: Settings) -> TopicsReport:
+def create(settings: Settings, options: TopicOptions = NONE) -> TopicsReport:
     """Create the topics that are absent, and compare those that exist.
 
     Raises:
@@ -140,7 +172,7 @@ def create(settings: Settings) -> TopicsReport:
         SettingsError: the settings of the connection cannot be used.
         TopicsError: the brokers refuse a topic, for example for want of replicas.
     """
-    wanted = wanted_topics(settings)
+    wanted = wanted_topics(settings, options)
     with admin_client(settings.kafka) as admin:
         there = {topic["name"] for topic in admin.describe_topics()}
         created = _create(admin, [shape for shape in wanted if shape.name not in there])
@@ -223,5 +255,5 @@ def differences(
     return [
         Difference(shape.name, name, actual, value)
         for name, actual, value in pairs
-        if actual != value
+        if actual != value and name not in shape.not_compared
     ]

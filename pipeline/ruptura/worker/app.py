@@ -10,6 +10,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn, cast
 
@@ -30,6 +31,7 @@ from ruptura.worker import logs, preflight
 from ruptura.worker.checkpoints.changelog import StateTable
 from ruptura.worker.faust_metrics import FaustCollector
 from ruptura.worker.health import DOUBT_SECONDS, LIMITS, Pulse
+from ruptura.worker.pace import NORMAL, Pace
 from ruptura.worker.process.processor import Processor
 from ruptura.worker.process.sinks import RAW
 from ruptura.worker.reload import Reloader, Standing
@@ -62,6 +64,9 @@ class App(faust.App):
 
     logger = logging.getLogger("faust.app.ruptura")  # level and form of Faust's own
     batching: Batching
+
+    def _create_directories(self) -> None:
+        """Make none: tables are in memory, so nothing would be in them."""
 
     def _new_transport(self) -> Any:
         return batching(self, self.batching)
@@ -117,6 +122,7 @@ class Worker:
         vitals: What it shows of itself.
         state_in: What a replay had learned, if channels that begin shall know it.
         reloader: Where new settings come from; None: from nowhere.
+        pace: How often it does what it does.
 
     Raises:
         HistoryError: `state_in` cannot be used.
@@ -130,7 +136,9 @@ class Worker:
         vitals: Vitals,
         state_in: Path | None = None,
         reloader: Reloader | None = None,
+        pace: Pace = NORMAL,
     ) -> None:
+        self._pace = pace
         self._partitions = partitions
         self._settings = settings = self._as_found(settings)
         self._vitals = vitals
@@ -138,7 +146,7 @@ class Worker:
         self._engine = (
             build_engine(settings) if state_in is None else warm_engine(settings, state_in)
         )
-        self.app = _app(settings, partitions, web_port)
+        self.app = _app(settings, partitions, web_port, pace)
         vitals.registry.register(FaustCollector(self.app.monitor))
         self._table = cast(
             StateTable,
@@ -176,6 +184,7 @@ class Worker:
             self._made = Processor(
                 self.app,
                 self._settings,
+                self._pace,
                 self._table,
                 vitals.metrics,
                 vitals.pulse,
@@ -242,13 +251,13 @@ class Worker:
         self.app.page(path, name=path.strip("/"))(view)
 
 
-def _app(settings: Settings, partitions: int, web_port: int) -> App:
+def _app(settings: Settings, partitions: int, web_port: int, pace: Pace = NORMAL) -> App:
     worker, kafka = settings.worker, settings.kafka
     App.batching = Batching(
         topics=frozenset(read_topics(settings)),
         make=_record,
-        most_bytes=worker.max_fetched_bytes,
-        fetch_max_wait_seconds=kafka.fetch_max_wait_seconds,
+        most_bytes=pace.max_fetched_bytes,
+        fetch_max_wait_seconds=pace.fetch_max_wait_seconds,
     )
     return App(
         kafka.group_id,
@@ -265,7 +274,6 @@ def _app(settings: Settings, partitions: int, web_port: int) -> App:
         store="memory://",
         Table=StateTable,
         table_standby_replicas=worker.standby_replicas,
-        datadir=worker.data_dir,
         topic_partitions=partitions,
         topic_allow_declare=False,  # `ruptura topics create` makes them, and says what differs
         topic_disable_leader=True,
@@ -290,37 +298,48 @@ def _credentials(settings: Settings) -> Any:
     return None if context is None else faust.SSLCredentials(context)
 
 
-def run_worker(settings: Settings, state_in: Path | None = None, config: Path | None = None) -> int:
+def run_worker(
+    settings: Settings,
+    state_in: Path | None = None,
+    config: Path | None = None,
+    *,
+    warnings: Sequence[str] = (),
+    pace: Pace = NORMAL,
+) -> int:
     """Run until SIGTERM or SIGINT; on SIGHUP, and when their file changes, load settings anew.
 
     Args:
         settings: Of the worker.
         state_in: What a replay had learned, for channels that begin.
         config: The file of the settings, if there is one.
+        warnings: What loading the settings has warned of.
+        pace: How often it does what it does.
 
     Returns:
         The exit code: 0 after a clean stop, 1 where it could not start or had to end.
 
     Raises:
         SettingsError: the settings of the connection cannot be used.
-        OSError: the data directory cannot be made.
         HistoryError: `state_in` cannot be used.
     """
     vitals = Vitals(settings)
-    reloader = Reloader(config, settings, vitals.standing)
+    for warning in warnings:
+        _log.warning("setting without effect", cause=warning)
+    reloader = Reloader(config, settings, vitals.standing, warnings)
     signal.signal(signal.SIGHUP, reloader.ask)  # at once: by default it ends the process
     if state_in is not None:
         warm_engine(settings, state_in)  # tried before anything is waited for
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)  # until Faust's own handlers are there
-    code = _run(settings, vitals, state_in, reloader)
+    code = _run(settings, vitals, state_in, reloader, pace)
     if code == 0:
         _log.info("worker stopped")
     return code
 
 
-def _run(settings: Settings, vitals: Vitals, state_in: Path | None, reloader: Reloader) -> int:
-    Path(settings.worker.data_dir).mkdir(parents=True, exist_ok=True)
+def _run(
+    settings: Settings, vitals: Vitals, state_in: Path | None, reloader: Reloader, pace: Pace
+) -> int:
     try:
         port = preflight.free_port(settings.worker.web_host, settings.worker.web_port)
         _log.info(
@@ -334,7 +353,7 @@ def _run(settings: Settings, vitals: Vitals, state_in: Path | None, reloader: Re
         _log.error("cannot start", cause=str(error))
         return 1
     _log.info("topics found", partitions=partitions)
-    worker = Worker(settings, partitions, port, vitals, state_in, reloader)
+    worker = Worker(settings, partitions, port, vitals, state_in, reloader, pace)
     return _execute(worker, settings.worker.stop_seconds)
 
 

@@ -56,7 +56,7 @@ async def check_topics(settings: Settings) -> int:
     topics = settings.topics
     inputs = read_topics(settings)
     aligned = (*inputs, changelog_topic(settings))
-    found = await _partitions(settings.kafka, [*aligned, topics.alerts, topics.dead_letter])
+    found = await _partitions(settings.kafka, [*aligned, *topics.outputs.values()])
     absent = sorted(name for name, count in found.items() if not count)
     if absent:
         raise NotReady(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final
@@ -85,9 +85,17 @@ class Reloader:
         path: The file; None: there is none, and only the environment counts.
         settings: In force.
         standing: Is told of every attempt.
+        warnings: What has been warned of already.
     """
 
-    def __init__(self, path: Path | None, settings: Settings, standing: Standing) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        settings: Settings,
+        standing: Standing,
+        warnings: Sequence[str] = (),
+    ) -> None:
+        self._warned = set(warnings)
         self._path = path
         self._settings = settings
         self._standing = standing
@@ -141,7 +149,7 @@ class Reloader:
         self._tried = self._digest()
         try:
             # Aside: the holidays of a country take a while.
-            settings, found = await asyncio.to_thread(self._load)
+            settings, found, warnings = await asyncio.to_thread(self._load)
             if found:
                 await apply(settings)
         except Exception as error:  # noqa: BLE001 - whatever it is, the worker goes on as before
@@ -152,18 +160,22 @@ class Reloader:
             return
         self._settings = settings
         self._standing.take(settings)
+        for warning in warnings:
+            if warning not in self._warned:
+                _log.warning("setting without effect", cause=warning)
+        self._warned = set(warnings)
         if found:
             _log.info("settings changed", changes=[str(change) for change in found])
         elif not is_first:
             _log.info("settings loaded again; nothing has changed")
 
-    def _load(self) -> tuple[Settings, list[Change]]:
-        settings, origins = load_with_origins(self._path, os.environ)
-        found = list(changes(self._settings, settings))
-        cause = refused(found, origins)
+    def _load(self) -> tuple[Settings, list[Change], Sequence[str]]:
+        loaded = load_with_origins(self._path, os.environ)
+        found = list(changes(self._settings, loaded.settings))
+        cause = refused(found, loaded.origins)
         if cause is not None:
             raise SettingsError(cause)
-        return settings, found
+        return loaded.settings, found, loaded.warnings
 
     def _digest(self) -> bytes:
         """Tell what the file holds; empty where it cannot be read."""

@@ -1,4 +1,8 @@
-"""The numbers that the core is told; `ruptura.settings` documents and checks each of them."""
+"""The numbers that the core is told.
+
+Those without a default are settings, where each is documented and checked. The others nobody has
+had a reason to change: tests alone give other values.
+"""
 
 from __future__ import annotations
 
@@ -26,14 +30,20 @@ def are_finite(values: Collection[float]) -> bool:
 
 
 class WindowTuning(msgspec.Struct, frozen=True, kw_only=True):
-    """Time and the bounds of memory."""
+    """Time and the bounds of memory.
+
+    Attributes:
+        duplicate_ids: Most event ids that a channel remembers; the bound of memory behind
+            `duplicate_seconds`. 10,000 ids are 1 MB, and the repeats of a producer come within
+            seconds.
+    """
 
     bucket_seconds: int
     lateness_seconds: float
     max_future_seconds: float
     idle_seconds: float
     duplicate_seconds: float
-    duplicate_ids: int
+    duplicate_ids: int = 10_000
     expire_seconds: int
     max_channels: int
     max_metrics: int
@@ -41,14 +51,22 @@ class WindowTuning(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DetectionTuning(msgspec.Struct, frozen=True, kw_only=True):
-    """What matters."""
+    """What matters.
+
+    Attributes:
+        band_probability: Tail probability outside each end of the published band, which is drawn
+            where a single window would be a signal.
+        minimum_level_effect: Least deviation of a linear gauge, relative to its level.
+        signal_probability: A tail probability below this one is a signal: one false one in a
+            thousand windows. How quiet alerts are is set by the risks of `AlertTuning`.
+    """
 
     warm_up_seconds: int
-    band_probability: float
+    band_probability: float = 0.001
     minimum_relative_effect: float
     minimum_count_effect: float
     minimum_level_effect: float = 0.1
-    signal_probability: float
+    signal_probability: float = 0.001
 
 
 class AlertTuning(msgspec.Struct, frozen=True, kw_only=True):

@@ -112,7 +112,7 @@ def _scene(
         player = Player(broker, recording, schedule.due)
         stack.callback(player.close)
         topics = settings.topics
-        player.make_topics([*topics.inputs.values(), topics.alerts, topics.dead_letter])
+        player.make_topics([*topics.inputs.values(), *topics.outputs.values()])
         inbox = stack.enter_context(open_inbox(broker, topics.alerts, PARTITIONS))
         running = stack.enter_context(
             running_worker(

@@ -1,4 +1,4 @@
-"""The worker of the demo: `ruptura worker` as a user runs it, in a process of its own."""
+"""The worker of the demo: the one that a user runs, but for its pace, in a process of its own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import msgspec
 
 from ruptura.tools.demo import leash
 
-COMMAND = leash.leashed("ruptura", "worker")
+COMMAND = leash.leashed("ruptura.tools.demo.quick_worker")
 _HOST = "127.0.0.1"
 _HTTP_SECONDS = 2.0
 _STOP_SECONDS = 12.0
@@ -97,14 +97,13 @@ def running_worker(
         command: That takes `--config FILE`.
         config: Settings of the worker.
         bootstrap_servers: Of the broker.
-        folder: For its log and Faust's own files.
+        folder: For its log.
         environment: Of this process; its RUPTURA_ variables are not for the demo.
     """
     port = _free_port()
     variables = {k: v for k, v in environment.items() if not k.startswith("RUPTURA_")}
     variables |= {
         "RUPTURA_KAFKA__BOOTSTRAP_SERVERS": bootstrap_servers,
-        "RUPTURA_WORKER__DATA_DIR": os.fspath(folder / "faust"),
         "RUPTURA_WORKER__WEB_HOST": _HOST,
         "RUPTURA_WORKER__WEB_PORT": str(port),
     }

@@ -31,6 +31,7 @@ from ruptura.worker import logs
 from ruptura.worker.checkpoints.changelog import StateTable
 from ruptura.worker.checkpoints.checkpoint import Checkpoints
 from ruptura.worker.health import Pulse
+from ruptura.worker.pace import Pace
 from ruptura.worker.process.checkpointer import Checkpointer
 from ruptura.worker.process.membership import Membership
 from ruptura.worker.process.sinks import worker_sinks
@@ -53,6 +54,7 @@ class Processor:
     Args:
         app: The Faust app.
         settings: Of the worker.
+        pace: Of the worker.
         table: Keeps the state.
         metrics: Gets the effects, and what else is counted.
         pulse: Is told that the worker lives.
@@ -63,13 +65,14 @@ class Processor:
         self,
         app: faust.App,
         settings: Settings,
+        pace: Pace,
         table: StateTable,
         metrics: Metrics,
         pulse: Pulse,
         engine: Engine,
     ) -> None:
         self._app = app
-        self._settings = settings.worker
+        self._pace = pace
         self._table = table
         self._metrics = metrics
         self._pulse = pulse
@@ -94,7 +97,7 @@ class Processor:
         )
         self._stepping = asyncio.Lock()
         self._checkpointer = Checkpointer(
-            settings.worker.checkpoint_seconds,
+            pace.checkpoint_seconds,
             checkpoints,
             self._stepping,
             self._positions,
@@ -317,7 +320,7 @@ class Processor:
         now = time.monotonic()
         if now < self._next_tick or not self._sources.are_settled:
             return
-        self._next_tick = now + self._settings.tick_seconds
+        self._next_tick = now + self._pace.tick_seconds
         self._metrics.observe_lag(time.time())
         watermarks, heard = await self._sources.idle_watermarks()
         self._pulse.partitions = len(self._sources.intakes)

@@ -1,17 +1,18 @@
-"""When a change takes effect: every key is classified, and what is refused says so in one line."""
+"""When a change takes effect: every key says it, and what is refused says so in one line."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Meta
 
-from ruptura.settings import Settings, changes, fingerprint, refused, settings_hash
-from ruptura.settings.keys import section_keys, service_keys
-from ruptura.settings.timing import TIMING, Timing
+from ruptura.settings import Settings, TakesEffect, changes, fingerprint, refused, settings_hash
+from ruptura.settings.keys import keys_of, section_keys, service_keys
+from ruptura.settings.section import NOW, Section
 
 ZONES = st.sampled_from(["UTC", "America/Sao_Paulo", "Asia/Tokyo"])
 SERVICES = st.dictionaries(
@@ -23,18 +24,39 @@ def of(**sections: dict[str, Any]) -> Settings:
     return msgspec.convert(sections, Settings)
 
 
-def test_every_key_is_classified_and_nothing_else_is() -> None:
-    keys = {section: set(known) for section, known in section_keys().items()}
-    keys["services"] = set(service_keys())
-    assert {section: set(known) for section, known in TIMING.items()} == keys
+def test_every_key_says_when_a_change_of_it_takes_effect() -> None:
+    class Silent(Section, frozen=True):
+        told: Annotated[int, Meta(description="Told.", extra=NOW)] = 1
+        untold: Annotated[int, Meta(description="Untold.", extra={"unit": "s"})] = 1
+
+    with pytest.raises(KeyError, match="takes_effect"):
+        keys_of(Silent, "silent")
+
+    keys = [key for table in (*section_keys().values(), service_keys()) for key in table.values()]
+    found = {kind: {key.path for key in keys if key.takes_effect is kind} for kind in TakesEffect}
+    assert found[TakesEffect.REWARM] == {
+        "topics.repartition",
+        "window.bucket_seconds",
+        "services.<name>.time_zone",
+    }
+    assert found[TakesEffect.TOPICS] == {"topics.partitions"}
+    assert all(
+        path.startswith(("kafka.", "topics.", "worker.")) for path in found[TakesEffect.RESTART]
+    )
 
 
-@given(SERVICES, SERVICES, st.sampled_from([60, 30]))
+@given(SERVICES, SERVICES, st.sampled_from([60, 30]), st.booleans())
 def test_a_change_warms_up_exactly_where_it_changes_the_shape_of_the_state(
-    one: dict[str, Any], other: dict[str, Any], bucket: int
+    one: dict[str, Any], other: dict[str, Any], bucket: int, repartition: bool
 ) -> None:
-    before, after = of(services=one), of(services=other, window={"bucket_seconds": bucket})
-    warms_up = any(change.timing is Timing.WARM_UP for change in changes(before, after))
+    before = of(services=one)
+    after = of(
+        services=other,
+        window={"bucket_seconds": bucket},
+        topics={"repartition": repartition},
+    )
+    found = [change.key.takes_effect for change in changes(before, after)]
+    warms_up = TakesEffect.REWARM in found
     assert warms_up == (settings_hash(before) != settings_hash(after))
 
 
@@ -47,19 +69,20 @@ def test_a_service_is_compared_by_what_is_in_force_for_it() -> None:
     after = of(services={"default": {"country": "BR"}, "aurora": {"country": "PT"}})
     [change] = changes(before, after)
     assert str(change) == 'services.aurora.country: "BR" -> "PT"'
-    assert change.timing is Timing.LIVE
+    assert change.key.takes_effect is TakesEffect.NOW
 
 
 def test_what_applies_at_once_is_not_refused() -> None:
     after = of(
         alert={"warning_risk": 0.4},
-        detection={"signal_probability": 0.01},
+        detection={"minimum_count_effect": 9.0},
         forecast={"horizon_seconds": 600.0},
         worker={"log_level": "debug"},
+        topics={"partitions": 8},
         services={"default": {"opening_hours": ["mon-fri 08:00-18:00"]}},
     )
     found = changes(Settings(), after)
-    assert len(found) == 5
+    assert len(found) == 6
     assert refused(found, {}) is None
 
 
@@ -107,7 +130,7 @@ def test_a_key_that_was_taken_out_of_the_file_is_refused_as_a_default() -> None:
 
 def test_of_many_refusals_the_first_are_told_and_the_others_counted() -> None:
     after = of(
-        worker={"web_port": 1, "web_host": "h", "tick_seconds": 2.0, "stop_seconds": 9.0},
+        worker={"web_port": 1, "web_host": "h", "max_label_sets": 2, "stop_seconds": 9.0},
         topics={"tickets": "t", "alerts": "a", "dead_letter": "d"},
     )
     told = (refused(changes(Settings(), after), {}) or "").split("; ")
