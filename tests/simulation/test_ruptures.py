@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
@@ -129,11 +130,22 @@ class TestSurge:
         assert alerts[-1].ended_at == alerts[-1].updated_at
         assert alerts[-1].updated_at.timestamp() >= BREAK + 2 * HOUR
 
-    def test_its_id_is_the_uuid_of_service_channel_and_onset(self, effects: Effects) -> None:
+    def test_it_started_when_its_causes_say_that_it_began(self, effects: Effects) -> None:
         first = only_incident(effects)[0]
+        named = {cause.code for cause in first.causes}
+        since = [s.since for s in first.signals if f"{first.kind}:{s.series}" in named]
+        assert first.started_at == min(since)
         assert abs(first.started_at.timestamp() - BREAK) <= 10 * MINUTE
         assert first.started_at.timestamp() % MINUTE == 0.0
-        name = "\x1f".join((SERVICE, CHANNEL, first.started_at.isoformat()))
+        assert {alert.started_at for alert in only_incident(effects)} == {first.started_at}
+
+    def test_its_id_is_the_uuid_of_service_channel_and_the_bucket_that_crossed_the_threshold(
+        self, effects: Effects
+    ) -> None:
+        first = only_incident(effects)[0]
+        over = [c.end for c in effects.channels if c.end > BREAK - HOUR and c.risk >= 0.5]
+        onset = datetime.fromtimestamp(over[0] - MINUTE, UTC)
+        name = "\x1f".join((SERVICE, CHANNEL, onset.isoformat()))
         assert first.alert_id == str(uuid.uuid5(NAMESPACE, name))
 
     def test_its_causes_add_up_to_its_risk(self, effects: Effects) -> None:

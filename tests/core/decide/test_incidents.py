@@ -173,6 +173,13 @@ class TestJoining:
             "customers who do not get through on whatsapp turn to voice."
         )
 
+    def test_what_is_told_of_the_other_alert_is_when_that_says_that_it_started(self) -> None:
+        alerts = {"whatsapp": opened(LOSS), "voice": opened(SURGE, NOON + 300.0)}
+        alerts["whatsapp"].started = NOON - 1500.0
+        join(SERVICE, ["voice"], alerts)
+        assert "of whatsapp, open since 11:35 UTC" in told(alerts["voice"], "voice").causes[-1].text
+        assert told(alerts["whatsapp"], "whatsapp").started_at.timestamp() == NOON - 1500.0
+
     def test_the_id_is_a_known_uuid_of_service_channel_and_onset(self) -> None:
         state = opened(SURGE)
         name = "\x1f".join((SERVICE, "voice", "2026-03-02T12:00:00+00:00"))

@@ -9,11 +9,12 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ruptura.assembly.registry import series_registry
 from ruptura.core.contracts.document import Action, Alert, Cause, Kind
 from ruptura.core.contracts.effects import OpenAlert, SeriesPoint
 from ruptura.core.contracts.tuning import AlertTuning
 from ruptura.core.decide.lifecycle import Joined, Lifecycle, advance, document, expire, standing
-from ruptura.core.decide.risk import Risk
+from ruptura.core.decide.risk import Risk, combine
 from ruptura.core.detect.signals import Signal
 
 TUNING = AlertTuning(
@@ -120,6 +121,55 @@ def test_the_labels_of_a_resolution_are_those_of_the_worst_that_was_told() -> No
 def test_risk_between_the_thresholds_neither_opens_nor_ends() -> None:
     assert len(play([HIGH, HIGH, *([(0.3, True)] * 100)])) == 1
     assert play([(0.3, True)] * 100) == []
+
+
+class TestStart:
+    """An alert started when its causes say that what they name began."""
+
+    def told(self, sinces: list[dict[str, float] | None]) -> list[Alert]:
+        """Play minutes in which these series deviate, since so many minutes after the start."""
+        state, told = Lifecycle(), []
+        for n, deviating in enumerate(sinces):
+            start = START + 60.0 * n
+            signals = [
+                msgspec.structs.replace(signal, series=series, since=START + 60.0 * since)
+                for series, since in (deviating or {}).items()
+                for signal in risk(0.7, "failure" if "ratio" in series else "surge", start).signals
+            ]
+            found = combine(signals, TUNING.prior, series_registry())
+            healthy = not deviating
+            moved = advance(state, found, start, start + 60.0, healthy=healthy, tuning=TUNING)
+            if moved is not None:
+                told.append(document(state, moved, "aurora", "voice", {}))
+        return told
+
+    def minutes(self, sinces: list[dict[str, float] | None]) -> list[float]:
+        return [(a.started_at.timestamp() - START) / 60.0 for a in self.told(sinces)]
+
+    def test_it_is_the_earliest_of_the_causes_often_before_the_bucket_that_crossed(self) -> None:
+        assert self.minutes([{"backlog": -7.0, "errors_ratio": -9.0}] * 2) == [-9.0]
+
+    def test_a_signal_that_no_cause_names_moves_it_not(self) -> None:
+        (opened,) = self.told([{"backlog": -7.0, "tickets.opened": -20.0}] * 2)
+        named = [cause.code for cause in opened.causes]
+        assert named == ["prior", "surge:backlog"]
+        assert opened.started_at.timestamp() == START - 7 * 60.0
+
+    def test_it_stays_whatever_the_causes_name_later(self) -> None:
+        told = self.told([*[{"backlog": -7.0}] * 2, *[{"errors_ratio": -30.0}] * 20, *[None] * 3])
+        assert [a.reason for a in told] == ["opened", "updated", "recovered"]
+        assert {a.started_at.timestamp() for a in told} == {START - 7 * 60.0}
+
+    def test_it_is_never_before_the_end_of_the_alert_before_it(self) -> None:
+        told = self.told([*[{"backlog": -7.0}] * 2, *[None] * 3, *[{"errors_ratio": -60.0}] * 2])
+        assert [a.reason for a in told] == ["opened", "recovered", "opened"]
+        assert told[2].started_at == told[1].ended_at
+
+    def test_the_ids_are_of_the_bucket_that_crossed_so_alerts_that_start_alike_differ(self) -> None:
+        told = self.told([*[{"backlog": -7.0}] * 2, *[None] * 3, *[{"backlog": -7.0}] * 2])
+        assert told[0].alert_id == "db1b95a3-26e5-5376-9c12-988432e684f8"
+        assert told[2].alert_id not in (told[0].alert_id, "")
+        assert told[2].incident_id != told[0].incident_id
 
 
 class TestRelapse:

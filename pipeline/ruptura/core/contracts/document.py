@@ -71,12 +71,16 @@ class Alert(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The lifecycle around the risk of one channel. Key on the topic: the service."""
 
     alert_id: Annotated[
-        str, Meta(description="UUIDv5 of service, channel and the start of the onset bucket.")
+        str,
+        Meta(
+            description="UUIDv5 of service, channel and the start of the first bucket in which the "
+            "risk was over the warning threshold."
+        ),
     ]
     incident_id: Annotated[
         str,
         Meta(
-            description="UUIDv5 of service, channel and onset of the incident's first alert; "
+            description="As the alert_id of the incident's first alert, in a namespace of its own; "
             "alerts that evidence links to an open one share it."
         ),
     ]
@@ -87,7 +91,14 @@ class Alert(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     channel: Name
     kind: Kind
     risk: Probability
-    started_at: Annotated[Instant, Meta(description="Start of the onset bucket.")]
+    started_at: Annotated[
+        Instant,
+        Meta(
+            description="When what the alert tells of began: the earliest `since` of the signals "
+            "that its causes named when it opened, never before the channel's previous alert had "
+            "ended. It stays that for the alert's life."
+        ),
+    ]
     updated_at: Annotated[Instant, Meta(description="End of the bucket that led to this document.")]
     ended_at: Annotated[Instant | None, Meta(description="Set once resolved.")] = None
     expected_breach_at: Instant | None = None

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Final, Literal, NamedTuple
 
 from ruptura.core.contracts.document import AlertSignal, Cause, Direction
-from ruptura.core.decide.lifecycle import Joined, Lifecycle, alert_id, incident_id
+from ruptura.core.decide.lifecycle import Joined, Lifecycle, alert_id, incident_id, started_at
 from ruptura.core.decide.risk import evidence
 from ruptura.core.detect.forecast import FORECASTS
 from ruptura.core.detect.signals import Signal
@@ -138,7 +138,7 @@ def join(
         if link is not None:
             other, why = link
             found = held[other]
-            began = datetime.fromtimestamp(found.onset, UTC)
+            began = started_at(found)
             text = (
                 f"Part of the incident of the alert {alert_id(service, other, found)} of {other}, "
                 f"open since {began:%H:%M} UTC: {why}."

@@ -61,7 +61,8 @@ class Lifecycle(msgspec.Struct, array_like=True):
     Attributes:
         status: None while no alert is open.
         over, urgent, healthy: Buckets in a row with the risk over the thresholds, and of health.
-        onset: Start of the first bucket over the warning threshold, seconds since the epoch.
+        onset: Start of the first bucket over the warning threshold, seconds since the epoch; ids
+            are made of it, for no two alerts of a channel share it.
         sequence: Of the next document.
         told_at, told_risk: Time and risk of the last document.
         kind: The family that the alert was opened for, or has turned to.
@@ -73,6 +74,8 @@ class Lifecycle(msgspec.Struct, array_like=True):
         relapses: Alerts that each opened soon after the one before them had ended.
         exception: Kind of the exceptions that the alert speaks of, as of the last document; it
             chooses who is told, so once known it stays unless another one takes its place.
+        started: When the deviations began that the causes named when the alert opened; None before
+            the first alert.
     """
 
     status: Status | None = None
@@ -92,6 +95,7 @@ class Lifecycle(msgspec.Struct, array_like=True):
     resolved_at: Moment = 0.0
     relapses: Tally = 0
     exception: ExceptionKind | None = None
+    started: Moment | None = None
 
     def check(self) -> None:
         """Raise ValueError if the explanation holds numbers that cannot be published."""
@@ -151,6 +155,8 @@ def advance(  # noqa: C901, PLR0911  # each return is a transition with its reas
         if state.over < tuning.open_buckets:
             return None
         _explain(state, risk)
+        # What the alert before this one told of is not told again.
+        state.started = max(state.onset if risk.began is None else risk.began, state.resolved_at)
         state.kind = risk.kind or state.kind
         state.relapses = state.relapses + 1 if end - state.resolved_at <= RELAPSE_SECONDS else 0
         return _tell(
@@ -253,7 +259,6 @@ def document(
         service, channel: Whose alert it is.
         plan: Actions of the contingency plan by kind of alert.
     """
-    started_at = instant(state.onset)
     updated_at = instant(state.told_at)
     resolved = transition.status == "resolved"
     incident = incident_id(service, channel, state)
@@ -267,7 +272,7 @@ def document(
         channel=channel,
         kind=state.kind,
         risk=state.told_risk,
-        started_at=started_at,
+        started_at=started_at(state),
         updated_at=updated_at,
         ended_at=updated_at if resolved else None,
         expected_breach_at=None if state.breach_at is None else instant(state.breach_at),
@@ -318,6 +323,11 @@ def _causes(state: Lifecycle) -> list[Cause]:
 
 def _role(state: Lifecycle) -> str:
     return "primary" if state.joined is None else "joined"
+
+
+def started_at(state: Lifecycle) -> datetime:
+    """Return when what the alert tells of began; it stays that for the alert's life."""
+    return instant(state.onset if state.started is None else state.started)
 
 
 def alert_id(service: str, channel: str, state: Lifecycle) -> str:

@@ -39,6 +39,7 @@ class Risk(msgspec.Struct, frozen=True, gc=False):
         kind: The family that is dominant; None without signals.
         signals: All signals, strongest first.
         exception: Kind of the exceptions that the strongest of their signals tells of, if any does.
+        began: The earliest `since` of the signals that the causes name; None if they name none.
     """
 
     probability: float
@@ -46,6 +47,7 @@ class Risk(msgspec.Struct, frozen=True, gc=False):
     kind: Kind | None
     signals: Sequence[Signal]
     exception: ExceptionKind | None = None
+    began: float | None = None
 
 
 def evidence(probability: float) -> float:
@@ -91,6 +93,7 @@ def combine(
     kinds: set[Kind] = set()
     told: set[str | Direction] = set()
     ahead: tuple[float, Signal] | None = None
+    began = math.inf
     for signal in ranked:
         if signal.log_odds is not None:
             if ahead is None or signal.log_odds > ahead[0]:
@@ -104,6 +107,7 @@ def combine(
         told |= {signal.series, volume}
         term = _strength(signal)
         causes.append(Cause(f"{signal.kind}:{signal.series}", term, _sentence(signal)))
+        began = min(began, signal.since)
         damping = _repetition(signal, ranked, points, registry)
         if damping is not None:
             causes.append(damping)
@@ -117,11 +121,13 @@ def combine(
         term, signal = ahead[0] - total, ahead[1]
         total = ahead[0]
         causes.append(Cause(f"{signal.kind}:{signal.series}", term, _sentence(signal)))
+        began = min(began, signal.since)
         if dominant is None or term > dominant[0]:
             dominant = term, signal.kind
     kind = dominant[1] if dominant is not None else None
     probability = 1.0 / (1.0 + math.exp(min(-total, 700.0)))
-    return Risk(probability, causes, kind, ranked, _exception(ranked, registry))
+    since = began if began < math.inf else None
+    return Risk(probability, causes, kind, ranked, _exception(ranked, registry), since)
 
 
 def _strength(signal: Signal) -> float:
