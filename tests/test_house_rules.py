@@ -11,9 +11,12 @@ import sys
 import tokenize
 import tomllib
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+
+from ruptura.core.detect.forecast import Objectives
 
 ROOT = Path(__file__).resolve().parents[1]
 MAX_LINES = 450
@@ -33,6 +36,7 @@ EXEMPTION_WITH_REASON = re.compile(
     r"#\s*(?:(?:ruff: )?noqa: [A-Z]+\d+(?:, ?[A-Z]+\d+)*|type: ignore\[[\w-]+(?:, ?[\w-]+)*\])"
     r"(?: - | +# )(?:\S+ )+\S+"
 )
+SERIES_OF_TICKETS = re.compile(r"\btickets(?:\.|\[\.\])[a-z_]+")
 READS_THE_CLOCK = {"now", "today", "utcnow"}
 
 
@@ -54,6 +58,20 @@ def unexplained_exemptions(source: str) -> list[int]:
         line
         for line, comment in comments(source)
         if EXEMPTION.search(comment) and not EXEMPTION_WITH_REASON.search(comment)
+    ]
+
+
+def series_named(source: str, names: Iterable[str]) -> list[int]:
+    """Lines with a string that is the name of a series, or holds one of tickets; not docstrings."""
+    tree, known = ast.parse(source), set(names)
+    documentation = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    return [
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and id(node) not in documentation
+        and (node.value in known or SERIES_OF_TICKETS.search(node.value))
     ]
 
 
@@ -131,6 +149,22 @@ def test_the_core_never_asks_what_time_it_is() -> None:
     assert readings == {}
 
 
+def test_code_asks_the_registry_for_series_and_names_none() -> None:
+    names = set(tomllib.loads((ROOT / "pipeline/ruptura/core/series/registry.toml").read_text()))
+    assert "tickets.opened" in names
+    named = {
+        str(path.relative_to(ROOT)): lines
+        for path in python_files("pipeline", "deploy")
+        # Some keys of objectives are called as the series that they bound.
+        if (lines := series_named(path.read_text(), names - objective_keys(path)))
+    }
+    assert named == {}, "ask the registry, by role or by what is measured"
+
+
+def objective_keys(path: Path) -> set[str]:
+    return set(Objectives.__struct_fields__) if path.parent.name == "settings" else set()
+
+
 def test_every_exemption_in_code_gives_its_reason() -> None:
     unexplained = {
         str(path.relative_to(ROOT)): lines
@@ -169,7 +203,7 @@ def test_the_wheel_holds_the_schemas_and_the_marker_of_types(tmp_path: Path) -> 
         names = set(archive.namelist())
     schemas = {f"ruptura/schemas/{path.name}" for path in (ROOT / "schemas").glob("*.schema.json")}
     assert schemas, "no schemas found: this test looks in the wrong place"
-    assert schemas | {"ruptura/py.typed"} <= names
+    assert schemas | {"ruptura/py.typed", "ruptura/core/series/registry.toml"} <= names
     modules = {
         path.relative_to(ROOT / "pipeline").as_posix() for path in python_files("pipeline/ruptura")
     }
@@ -206,6 +240,21 @@ def test_an_exemption_without_a_reason_is_seen(line: str) -> None:
 )
 def test_an_exemption_with_a_reason_is_accepted(line: str) -> None:
     assert unexplained_exemptions(line + "\n") == []
+
+
+@pytest.mark.parametrize(
+    ("line", "is_seen"),
+    [
+        ("x = {'requests': 1}", True),
+        ("x = f'series=\"tickets.exceptions_{kind}\"'", True),
+        ("x = 'series=~\"tickets[.]opened\"'", True),
+        ("'''Of `requests`, or tickets.opened.'''", False),
+        ("x = 'requests of others, or tickets.'", False),
+        ("requests = x.requests", False),
+    ],
+)
+def test_a_series_that_is_named_is_seen(line: str, is_seen: bool) -> None:
+    assert series_named(line + "\n", ["requests", "tickets.opened"]) == [1] * is_seen
 
 
 @pytest.mark.parametrize("folder", ["work", "root", "home"])

@@ -27,6 +27,10 @@ from dashboards.panels import (
     state_names,
     thresholds,
 )
+from ruptura.assembly.registry import series_registry
+
+_FIRST = series_registry().measuring("opened_contacts")[-1]
+"""The series that is shown before one is chosen: every channel of tickets has it."""
 
 _SERIES = f'{queries.ONE}, series="$series"'
 _LEAST = "1e-12"
@@ -52,9 +56,7 @@ def dashboard() -> model.Dashboard:
                 "Series",
                 "What is measured: tickets.<name> is made of ticket events, others are metrics.",
                 f"ruptura_series_observed{{{queries.ONE}}}",
-            ).current(
-                model.VariableOption(selected=True, text="tickets.opened", value="tickets.opened")
-            )
+            ).current(model.VariableOption(selected=True, text=_FIRST, value=_FIRST))
         )
         .annotation(
             Annotation(

@@ -24,13 +24,15 @@ from dashboards.panels import (
     setting,
     thresholds,
 )
+from ruptura.assembly.registry import series_registry
 
 _KINDS: Final = {
     "product": "out of stock, defective",
     "service": "late delivery, failed execution",
     "policy": "asked for what the policy does not cover",
 }
-_ANY: Final = 'series=~"tickets[.]exceptions_.+"'
+_REGISTRY: Final = series_registry()
+_ANY: Final = queries.named([name for name in _REGISTRY if _REGISTRY.role(name) == "exceptions"])
 
 
 def dashboard() -> model.Dashboard:
@@ -109,7 +111,8 @@ def _excess() -> bargauge.Panel:
 
 def _observed(kind: str, meaning: str) -> timeseries.Panel:
     # A copy for each chosen channel, in which $channel is that channel alone.
-    selector = f'{queries.MANY}, series="tickets.exceptions_{kind}"'
+    of_kind = [name for name, spec in _REGISTRY.specs.items() if spec.exception == kind]
+    selector = f"{queries.MANY}, {queries.named(of_kind)}"
     band = [
         setting("custom.lineWidth", 0),
         setting("custom.fillOpacity", 0),

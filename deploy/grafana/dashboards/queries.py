@@ -6,6 +6,7 @@ show it for a scrape, and it must not be counted twice.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 ONE: Final = 'service="$service", channel="$channel"'
@@ -35,6 +36,14 @@ def by_channel(metric: str, selector: str) -> str:
 def series(name: str, selector: str) -> str:
     """A gauge of series, as `observed` or `upper`."""
     return f"max by (service, channel, series) (ruptura_series_{name}{{{selector}}})"
+
+
+def named(names: Sequence[str]) -> str:
+    """The selector of the series of these names."""
+    if len(names) == 1:
+        return f'series="{names[0]}"'
+    # A dot stands for itself in brackets: a backslash would be one of PromQL's strings too.
+    return f'series=~"{"|".join(names).replace(".", "[.]")}"'
 
 
 def in_state(name: str, selector: str) -> str:
