@@ -130,19 +130,29 @@ def test_a_bucket_keeps_enough_of_a_large_deviation_for_it_to_matter() -> None:
     assert kept.above.relative == pytest.approx(200.0, rel=0.02)  # less a standard error
 
 
-def test_an_outlier_is_cut_and_what_lasts_is_believed() -> None:
-    outlier, lasting = new_scan("gauge"), new_scan("gauge")
+def test_what_lies_as_far_out_again_and_again_is_believed_more_each_time() -> None:
+    """A single bucket is cut to six deviations; of five of fifty in a row most is kept."""
+    lasting = new_scan("gauge")
     steady = Expectation(100.0, 100.0, 100.0, 1.0, 0.01, 30.0)
-    once = add(outlier, 150.0, 1.0, steady).above.probability
-    for _ in range(5):
-        found = add(lasting, 150.0, 1.0, steady)
-    assert found.above.probability < once / 1e3
+    kept = [add(lasting, 150.0, 1.0, steady).deviation for _ in range(5)]
+    assert kept == pytest.approx([kept[0] * times for times in (1, 2, 3, 4, 5)])
+    assert kept[0] == pytest.approx(6.0, rel=0.03)
     again = new_scan("gauge")
     again.load(lasting.dump())
     assert (
         add(again, 150.0, 1.0, steady).above.probability
         == add(lasting, 150.0, 1.0, steady).above.probability
     )
+
+
+def test_one_bad_hour_teaches_little_of_how_much_sums_vary() -> None:
+    """Believed as it is it would be a hundred times what is usual, and hide the next one."""
+    chance = np.random.default_rng(0)
+    scan = new_scan("gauge")
+    certain = Expectation(0.0, 0.0, 0.0, 1.0, 0.0, 30.0)
+    for n in range(1440 + 30):
+        learn(scan, float(chance.normal()) + (20.0 if n >= 1440 else 0.0), 1.0, certain)
+    assert 1.0 <= scan.dispersion(0.0, longest=True) / scan.dispersion(0.0) < 3.0
 
 
 def test_what_creeps_is_as_large_as_the_shortest_scale_that_is_sure_of_it_says() -> None:
@@ -155,10 +165,11 @@ def test_what_creeps_is_as_large_as_the_shortest_scale_that_is_sure_of_it_says()
 
 
 @pytest.mark.parametrize("bucket", [1.0, 60.0, 900.0, 86_400.0])
-def test_every_length_of_bucket_has_scales(bucket: float) -> None:
-    scales = Scales(bucket)
-    assert scales.count >= 2
-    assert all(0.0 <= decay < 1.0 for decay in scales.decay)
+def test_what_lasts_adds_up_at_every_length_of_bucket(bucket: float) -> None:
+    scan = new_scan("count", Scales(bucket))
+    found = [add(scan, 18.0, 1.0, DUE).above.probability for _ in range(30)]
+    assert found[0] > 0.01
+    assert found[-1] < found[0] / 10.0
 
 
 families: dict[Family, Expectation] = {"count": DUE, "ratio": RATE, "gauge": LEVEL}
