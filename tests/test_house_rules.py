@@ -139,6 +139,23 @@ def test_every_folder_of_the_package_is_a_package() -> None:
     assert bare == []
 
 
+def test_the_map_of_the_package_names_only_what_is_there() -> None:
+    text = (ROOT / "pipeline/README.md").read_text()
+    package = ROOT / "pipeline/ruptura"
+    there = [path.relative_to(package).as_posix() for path in package.rglob("*")]
+    named = re.findall(r"`((?:[a-z_]+/)*(?:[a-z_]+\.(?:py|toml)|[a-z_]+/))`", text)
+    assert len(named) > 40, "no names found: this test looks for the wrong pattern"
+    missing = [
+        name
+        for name in named
+        if name not in {"schemas/", "ruptura/"}
+        and not any(f"/{place}".endswith(f"/{name.rstrip('/')}") for place in there)
+    ]
+    assert missing == []
+    rooms = {path.name for path in package.iterdir() if (path / "__init__.py").exists()}
+    assert {room for room in rooms if f"`{room}/`" not in text} == set(), "not on the map"
+
+
 def test_the_core_never_asks_what_time_it_is() -> None:
     # The import contracts keep `time` out; `datetime` is a type as well as a clock.
     readings = {
