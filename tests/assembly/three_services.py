@@ -7,6 +7,7 @@ import msgspec
 from ruptura.core.contracts.effects import Effects, SeriesPoint
 from ruptura.core.contracts.record import Record, Tick
 from ruptura.core.engine import Engine
+from ruptura.outputs.texts.alerts import alert_document
 from ruptura.worker.checkpoints.checkpoint import PART_BYTES, Checkpoint, Checkpoints, Entry
 from tests.simulation.contact_centre import (
     HOUR,
@@ -89,6 +90,6 @@ class Outcome(msgspec.Struct):
         ]
         effects = feed(subject, later)
         return cls(
-            [msgspec.json.encode(alert) for alert in effects.alerts],
+            [msgspec.json.encode(alert_document(alert)) for alert in effects.alerts],
             sorted(effects.points, key=lambda point: (point.service, point.series, point.start)),
         )

@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 from ruptura.core.contracts.effects import Effects
 from ruptura.core.contracts.event import Rejection
 from ruptura.core.contracts.record import Input, Record, Tick
+from ruptura.outputs.texts.alerts import alert_document
 from tests.simulation.contact_centre import (
     DAY,
     HOUR,
@@ -123,7 +124,7 @@ def test_hostile_numbers_never_reach_what_is_published(root: Path, seeds: Sequen
         for channel in effects.channels:
             assert 0.0 <= channel.risk <= 1.0
         for alert in effects.alerts:
-            validator.validate(msgspec.json.decode(msgspec.json.encode(alert)))
+            validator.validate(msgspec.json.decode(msgspec.json.encode(alert_document(alert))))
         alerts += len(effects.alerts)
     assert alerts > 5
 

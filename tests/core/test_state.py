@@ -15,6 +15,7 @@ from ruptura.core import state as states
 from ruptura.core.contracts.effects import Effects
 from ruptura.core.contracts.record import Input, Record, Tick
 from ruptura.core.engine import Engine
+from ruptura.outputs.texts.alerts import alert_document
 from tests.simulation.contact_centre import (
     HOUR,
     METRICS,
@@ -340,7 +341,7 @@ def _floats(node: Any) -> list[Put]:
 
 def _assert_publishable(effects: Effects) -> None:
     for alert in effects.alerts:
-        msgspec.json.decode(msgspec.json.encode(alert))
+        msgspec.json.decode(msgspec.json.encode(alert_document(alert)))
     for point in effects.points:
         for number in (point.observed, point.expected, point.lower, point.upper, point.score):
             assert number is None or math.isfinite(number)

@@ -15,9 +15,10 @@ from faust import Monitor
 from faust.types import TP
 from prometheus_client import CollectorRegistry
 
-from ruptura.core.contracts.document import AlertSignal, Cause, Kind, Status
+from ruptura.core.contracts.document import AlertSignal, Kind, Status
 from ruptura.core.contracts.effects import ChannelPoint, Effects, OpenAlert, SeriesPoint, State
 from ruptura.core.contracts.event import ExceptionKind
+from ruptura.core.contracts.facts import Prior, Term
 from ruptura.outputs.prometheus.metrics import Metrics
 from ruptura.settings import Settings
 from ruptura.worker.faust_metrics import FaustCollector
@@ -101,7 +102,7 @@ def _open(
 ) -> ChannelPoint:
     since = datetime(2026, 1, 1, tzinfo=UTC)
     signal = AlertSignal("s", "above", 2.0, 1.0, 0.0, 1.0, 0.001, since)
-    causes = [Cause("prior", -9.0, "prior")]
+    causes = [Term("prior", -9.0, Prior(1e-4))]
     alert = OpenAlert("a", "i", role, severity, kind, exception, causes, [signal])
     state: State = "critical" if severity == "critical" else "warning"
     return ChannelPoint("shop", channel, 60.0, 0.9, state, 0.5, 60.0, alert)

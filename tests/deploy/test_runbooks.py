@@ -12,7 +12,7 @@ import pytest
 
 from ruptura.cli import cli
 from ruptura.core.contracts.document import Kind
-from ruptura.core.decide import wording
+from ruptura.outputs.texts import drafts
 from ruptura.settings.keys import section_keys, service_keys
 from tests.deploy.prometheus_rules import alerts, faults, recorded
 
@@ -170,8 +170,8 @@ def test_commands_of_ruptura_exist_with_their_options(name: str) -> None:
 @pytest.mark.parametrize(("name", "kind"), DRAFTS.items())
 def test_the_drafts_for_customers_are_those_of_the_alerts(name: str, kind: Kind) -> None:
     told = unwrapped(section(name, "What the customer sees"))
-    draft = wording.draft(kind, "warning", "{service}", "{channel}")
-    over = wording.draft(kind, "resolved", "{service}", "{channel}")
+    draft = drafts.draft(kind, "warning", "{service}", "{channel}")
+    over = drafts.draft(kind, "resolved", "{service}", "{channel}")
     for text in (draft.pt_br, draft.en, over.pt_br):
         assert text in told
 

@@ -13,9 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ruptura.core.detect.forecast import Forecast, Forecaster, Objective, Objectives, Readings
+from ruptura.core.contracts.facts import Objective
+from ruptura.core.detect.forecast import Forecast, Forecaster, Objectives, Readings
 from ruptura.core.series.registry import Measure
 from ruptura.forecast.factory import forecaster_factory
+from ruptura.outputs.texts.forecasts import sentence
 from tests.forecast.desk import MINUTE, Desk
 
 EVERYTHING = Objectives(
@@ -75,6 +77,12 @@ def first(found: list[dict[Objective, Forecast]], objective: Objective, probabil
     )
 
 
+def text_of(forecast: Forecast) -> str:
+    """What is said of a breach."""
+    assert forecast.breach is not None
+    return sentence(forecast.breach)
+
+
 class TestWhatItNeeds:
     def test_without_objectives_there_is_no_forecast(self) -> None:
         make = forecaster_factory(MINUTE, 900.0, 1800.0, lambda *_: Objectives())
@@ -102,7 +110,7 @@ class TestWhatItNeeds:
             found = subject.update({"wait": (3.0 + minute, 0.0)}, is_open=True)
         # 80 % within 30 s is a mean of 18.6 s, where waits are exponential.
         assert found[0].probability > 0.8
-        assert "now 1" in found[0].text
+        assert "now 1" in text_of(found[0])
 
     def test_a_closed_service_has_no_forecast_and_begins_anew(self) -> None:
         subject, by = forecaster(ANSWER), desk(steady)
@@ -122,7 +130,7 @@ class TestWhatItNeeds:
 class TestWhatItSays:
     def test_a_calm_desk_has_nothing_to_say(self) -> None:
         found = told(forecaster(EVERYTHING), desk(steady), 300)[30:]
-        said = [f for by_objective in found for f in by_objective.values() if f.text]
+        said = [f for by_objective in found for f in by_objective.values() if f.breach]
         assert len(said) < 0.05 * len(found)
 
     def test_a_rising_load_is_warned_of_before_the_objective_is_broken(self) -> None:
@@ -149,11 +157,11 @@ class TestWhatItSays:
     def test_what_is_broken_is_certain_and_now(self) -> None:
         found = told(forecaster(ANSWER), desk(rising), 330)[-1]["answer"]
         assert (found.probability, found.seconds) == (1.0, 0.0)
-        assert "is broken now" in found.text
+        assert "is broken now" in text_of(found)
 
     def test_the_text_gives_the_terms_of_the_load_and_they_add_up(self) -> None:
         found = told(forecaster(ANSWER), desk(rising), 330)
-        text = found[first(found, "answer", 0.7)]["answer"].text
+        text = text_of(found[first(found, "answer", 0.7)]["answer"])
         assert "0.8 of contacts are answered within 30 s" in text
         whole, agents, arrivals, queue = map(
             float,

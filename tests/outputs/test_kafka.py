@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError
 
-from ruptura.core.contracts.document import Alert, Message
 from ruptura.core.contracts.effects import Effects
 from ruptura.core.contracts.event import Reason, Rejection
+from ruptura.core.contracts.facts import AlertFacts
 from ruptura.core.contracts.record import Record
 from ruptura.outputs.kafka import KafkaSink
 
@@ -51,12 +51,11 @@ class Topic:
         return asyncio.ensure_future(landed())
 
 
-def alert(sequence: int = 3) -> Alert:
-    return Alert(
+def alert(sequence: int = 3) -> AlertFacts:
+    return AlertFacts(
         alert_id="a", incident_id="i", sequence=sequence, status="warning", reason="opened",
         service="loja", channel="voz", kind="surge", risk=0.7, started_at=NOW, updated_at=NOW,
-        signals=[], causes=[], actions=[],
-        message=Message("", ""), labels={},
+        signals=[], causes=[], actions=[], labels={},
     )  # fmt: skip
 
 

@@ -12,15 +12,22 @@ from rich.console import Console
 
 from ruptura.core.contracts.document import Alert
 from ruptura.core.contracts.effects import Effects, SeriesPoint
-from ruptura.core.decide.lifecycle import Lifecycle, Transition, document
+from ruptura.core.contracts.facts import AlertFacts
+from ruptura.core.decide.lifecycle import Lifecycle, Transition, alert_facts
 from ruptura.outputs.report import Report
 from ruptura.outputs.summary import Summary
+from ruptura.outputs.texts.alerts import alert_document
 from ruptura.outputs.texts.summary import summary_lines
 
 
-def _alert() -> Alert:
-    state = Lifecycle(onset=1_750_000_020.0, told_at=1_750_000_140.0, told_risk=0.75, kind="surge")
-    return document(state, Transition("warning", "opened"), "loja", "voice", {})
+def _alert() -> AlertFacts:
+    state = Lifecycle(
+        onset=1_750_000_020.0,
+        last_notified_at=1_750_000_140.0,
+        last_notified_risk=0.75,
+        kind="surge",
+    )
+    return alert_facts(state, Transition("warning", "opened"), "loja", "voice", {})
 
 
 def _point(**changes: object) -> SeriesPoint:
@@ -36,7 +43,7 @@ def test_a_document_goes_to_the_pipe_and_to_the_file_alike(tmp_path: Path) -> No
     with Report(console=None, documents=pipe, alerts=path) as report:
         report.apply(Effects(alerts=[_alert()]))
     assert pipe.getvalue() == path.read_bytes()
-    assert msgspec.json.decode(pipe.getvalue(), type=Alert) == _alert()
+    assert msgspec.json.decode(pipe.getvalue(), type=Alert) == alert_document(_alert())
 
 
 def test_people_get_a_line_that_says_when_what_where_and_how_sure() -> None:

@@ -18,8 +18,10 @@ import numpy as np
 from ruptura.assembly.build import build_engine
 from ruptura.core.contracts.document import Alert
 from ruptura.core.contracts.effects import Effects
+from ruptura.core.contracts.facts import AlertFacts
 from ruptura.core.contracts.record import Input, Record, Tick
 from ruptura.core.engine import Engine
+from ruptura.outputs.texts.alerts import alert_document
 from ruptura.settings import Settings
 
 MONDAY = 1_772_409_600.0
@@ -194,11 +196,12 @@ def add(total: Effects, effects: Effects) -> None:
     total.event_times.update(effects.event_times)
 
 
-def alert_bytes(alerts: Iterable[Alert]) -> dict[str, list[bytes]]:
+def alert_bytes(alerts: Iterable[Alert | AlertFacts]) -> dict[str, list[bytes]]:
     """The bytes that would be published, in order, by service."""
     lines: dict[str, list[bytes]] = {}
     for alert in alerts:
-        lines.setdefault(alert.service, []).append(_json.encode(alert))
+        document = alert if isinstance(alert, Alert) else alert_document(alert)
+        lines.setdefault(alert.service, []).append(_json.encode(document))
     return lines
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ruptura.core.contracts.document import Alert
+from ruptura.core.contracts.facts import AlertFacts
 from ruptura.core.contracts.record import Input
+from ruptura.outputs.texts.causes import sentence
 from tests.simulation.contact_centre import (
     HOUR,
     METRICS,
@@ -78,23 +79,23 @@ def inputs_of(
 
 def played(
     rates: Mapping[str, Rate], ratios: list[tuple[float, dict[str, Any]]] | None = None
-) -> list[Alert]:
+) -> list[AlertFacts]:
     """The alerts of such a service."""
     return run(engine(**SETTINGS), inputs_of(rates, ratios)).alerts
 
 
-def first_of(alerts: list[Alert]) -> dict[str, Alert]:
+def first_of(alerts: list[AlertFacts]) -> dict[str, AlertFacts]:
     """The first document of each channel's only alert."""
     opened = [alert for alert in alerts if alert.reason == "opened"]
     assert len({alert.channel for alert in opened}) == len(opened), "a channel alerted twice"
     return {alert.channel: alert for alert in opened}
 
 
-def incidents(alerts: list[Alert]) -> int:
+def incidents(alerts: list[AlertFacts]) -> int:
     return len({alert.incident_id for alert in alerts})
 
 
-def roles(alerts: list[Alert]) -> list[str]:
+def roles(alerts: list[AlertFacts]) -> list[str]:
     return sorted(alert.labels["incident_role"] for alert in first_of(alerts).values())
 
 
@@ -103,7 +104,7 @@ MOVED = {"whatsapp": steady(0.0), "voice": steady(5.0), "webchat": steady(5.0)}
 
 
 @lru_cache(maxsize=1)
-def moved() -> list[Alert]:
+def moved() -> list[AlertFacts]:
     return played(MOVED)
 
 
@@ -126,7 +127,7 @@ class TestSilenceWithSiblingsThatSurge:
             other = alerts[cause.code.removeprefix("joined:")]
             assert other.updated_at <= alert.updated_at
             assert (cause.contribution, other.channel != channel) == (0.0, True)
-            assert other.alert_id in cause.text
+            assert other.alert_id in sentence(cause.facts)
 
     def test_the_silence_is_told_sooner_than_with_calm_siblings(self) -> None:
         alone = played({"whatsapp": steady(0.0), "voice": steady(), "webchat": steady()})
@@ -163,7 +164,7 @@ class TestCauseAndEffect:
         told = first_of(alerts)
         assert (told["app"].kind, told["voice"].kind) == ("failure", "surge")
         assert incidents(alerts) == 1
-        assert "the failure of app" in told["voice"].causes[-1].text
+        assert "the failure of app" in sentence(told["voice"].causes[-1].facts)
 
     def test_tickets_hours_after_a_platform_recovered_are_another_incident(self) -> None:
         alerts = played(
@@ -186,7 +187,7 @@ class TestCommonMovement:
         assert incidents(alerts) == 2
 
 
-def rush(customers: Callable[[int], str]) -> list[Alert]:
+def rush(customers: Callable[[int], str]) -> list[AlertFacts]:
     """A channel where for half an hour eight times the usual contacts come, from these customers.
 
     Before and meanwhile every other contact is of a customer of its own.
@@ -222,7 +223,7 @@ class TestCustomers:
 class TestDelivery:
     def test_an_engine_restored_every_five_minutes_tells_the_same_incident(self) -> None:
         inputs = inputs_of(MOVED)
-        subject, alerts, at = engine(**SETTINGS), list[Alert](), 0
+        subject, alerts, at = engine(**SETTINGS), list[AlertFacts](), 0
         for part in range(8):
             cut = BREAK + part * 5 * MINUTE
             until = next(n for n in range(at, len(inputs)) if moment(inputs[n]) >= cut)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from ruptura.core.contracts.document import Alert
+from ruptura.core.contracts.facts import AlertFacts
 from tests.simulation.contact_centre import (
     DAY,
     HOUR,
@@ -24,7 +24,7 @@ END = MONDAY + 2.5 * DAY
 SETTINGS: dict[str, Any] = {"detection": {"warm_up_seconds": 86_400}}
 
 
-def alerts(*, feed_ends: float = END) -> list[Alert]:
+def alerts(*, feed_ends: float = END) -> list[AlertFacts]:
     """A queue that is measured each minute, and its waits while there are contacts: by day."""
     chance = Random(4)
     documents: list[tuple[float, dict[str, Any]]] = []

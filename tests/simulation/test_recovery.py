@@ -6,17 +6,17 @@ from collections.abc import Callable
 
 import pytest
 
-from ruptura.core.contracts.document import Alert
+from ruptura.core.contracts.facts import AlertFacts
 from tests.simulation.contact_centre import HOUR, MINUTE, day_shape, engine, run
 from tests.simulation.test_ruptures import BREAK, history, replaced
 
 
-def errors_alerts(errors: Callable[[float], float], seed: int) -> list[Alert]:
+def errors_alerts(errors: Callable[[float], float], seed: int) -> list[AlertFacts]:
     inputs = history(day_shape(20.0), 40.0, 3.7, seed, errors=errors)
     return [a for a in run(engine(), inputs).alerts if a.started_at.timestamp() >= BREAK - HOUR]
 
 
-def alert_ids(alerts: list[Alert]) -> list[str]:
+def alert_ids(alerts: list[AlertFacts]) -> list[str]:
     return list(dict.fromkeys(alert.alert_id for alert in alerts))
 
 

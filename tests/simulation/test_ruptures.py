@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ruptura.core.contracts.document import Alert
 from ruptura.core.contracts.effects import Effects
+from ruptura.core.contracts.facts import AlertFacts
 from ruptura.core.contracts.record import Input
 from ruptura.core.decide.lifecycle import NAMESPACE
 from tests.simulation.contact_centre import (
@@ -79,7 +79,7 @@ def replaced(normal: Rate, begin: float, end: float, other: Rate) -> Rate:
     return lambda at: other(at) if begin <= at < end else normal(at)
 
 
-def only_incident(effects: Effects) -> list[Alert]:
+def only_incident(effects: Effects) -> list[AlertFacts]:
     """The documents of the one alert since the break, checked for what holds of every alert."""
     alerts = [a for a in effects.alerts if a.started_at.timestamp() >= BREAK - HOUR]
     assert alerts

@@ -9,7 +9,7 @@ from random import Random
 import msgspec
 
 from ruptura.assembly.build import build_engine
-from ruptura.core.contracts.document import Alert
+from ruptura.core.contracts.facts import AlertFacts
 from ruptura.core.contracts.record import Record, Tick
 from ruptura.settings import Settings
 
@@ -36,9 +36,9 @@ def _instant(second: int) -> str:
 
 def _play(
     every: int, days: float, value_at: Callable[[int], float], metric: str, stop: float
-) -> list[Alert]:
+) -> list[AlertFacts]:
     engine = build_engine(Settings())
-    alerts: list[Alert] = []
+    alerts: list[AlertFacts] = []
     for offset, second in enumerate(range(MONDAY, MONDAY + int(days * 86_400), every)):
         now = float(second)
         inputs: list[Record | Tick] = [Tick(t, 0, now - 0.001) for t in (METRICS, TICKETS)]

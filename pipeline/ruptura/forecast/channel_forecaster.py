@@ -8,12 +8,12 @@ from typing import Final
 
 from scipy.special import gammaincc
 
-from ruptura.core.detect.forecast import CALM, Forecast, Objective, Objectives, Readings
+from ruptura.core.contracts.facts import Breach, Objective
+from ruptura.core.detect.forecast import CALM, Forecast, Objectives, Readings
 from ruptura.core.detect.state import pack, unpack
 from ruptura.core.series.registry import Measure
 from ruptura.forecast.bounds import Judged, States, WindowMean, Worst, steady_states
 from ruptura.forecast.queue import Path, Queue
-from ruptura.forecast.sentences import sentence
 from ruptura.forecast.trend import Ahead
 
 STEPS: Final = 10
@@ -176,21 +176,15 @@ class ChannelForecaster:
                 objective,
                 judged,
                 by_path=is_queue_known and objective in _QUEUED,
-                is_worded=judged.probability >= max(highest, CALM),
+                is_told=judged.probability >= max(highest, CALM),
             )
             for objective, judged in found.items()
         )
 
     def _forecast(
-        self, objective: Objective, judged: Judged, *, by_path: bool, is_worded: bool
+        self, objective: Objective, judged: Judged, *, by_path: bool, is_told: bool
     ) -> Forecast:
-        text = ""
-        if is_worded:
-            load = self._queue.workload() if by_path and self._queue is not None else None
-            as_waits = objective == "answer" and self._is_by_waits(by_path=by_path)
-            text = sentence(
-                objective, judged, load, self._objectives, self._horizon, as_waits=as_waits
-            )
+        breach = self._breach(objective, judged, by_path=by_path) if is_told else None
         return Forecast(
             objective,
             judged.probability,
@@ -199,7 +193,24 @@ class ChannelForecaster:
             judged.ahead,
             judged.lower,
             judged.upper,
-            text,
+            breach,
+        )
+
+    def _breach(self, objective: Objective, judged: Judged, *, by_path: bool) -> Breach:
+        is_answer = objective == "answer"
+        return Breach(
+            objective,
+            _limit(objective, self._objectives),
+            self._objectives.answer_within_seconds if is_answer else None,
+            is_answer and self._is_by_waits(by_path=by_path),
+            self._horizon,
+            judged.probability,
+            judged.seconds,
+            judged.now,
+            judged.ahead,
+            judged.lower,
+            judged.upper,
+            self._queue.workload() if by_path and self._queue is not None else None,
         )
 
     def _is_by_waits(self, *, by_path: bool) -> bool:
@@ -232,6 +243,19 @@ class ChannelForecaster:
         if self._waits is not None:
             parts["waits"] = self._waits
         return parts
+
+
+def _limit(objective: Objective, objectives: Objectives) -> float:
+    """Return what an objective bounds by; 0 without one."""
+    limits: dict[Objective, float | None] = {
+        "answer": objectives.service_level_ratio,
+        "longest_wait": objectives.longest_wait_seconds,
+        "abandonment": objectives.abandonment_ratio,
+        "backlog": objectives.backlog_contacts,
+        "errors": objectives.errors_ratio,
+        "latency": objectives.request_seconds,
+    }
+    return limits[objective] or 0.0
 
 
 def _whole(seconds: float | None) -> float | None:

@@ -15,6 +15,7 @@ from typing import ClassVar, Final
 
 import msgspec
 
+from ruptura.core.contracts.facts import Load
 from ruptura.core.detect.forecast import Readings
 from ruptura.core.detect.state import vector, vector_bytes
 from ruptura.core.series.registry import Measure
@@ -79,28 +80,6 @@ class Path(msgspec.Struct, frozen=True, gc=False):
         """Return how long a contact will wait behind so many, in seconds."""
         lost = self.giving_up_rate
         return math.log1p(lost * max(waiting, 0.0) / (self.servers * self.service_rate)) / lost
-
-
-class Load(msgspec.Struct, frozen=True, gc=False):
-    """What the agents have to do within the horizon, over what they can do.
-
-    Attributes:
-        arrivals, queue: Work that comes and that waits already; together the load.
-        per_minute: Contacts that come.
-        aht: Mean handle time, in seconds.
-        agents: How many there are.
-        by_arrivals, by_aht, by_agents: Factors against the past hours; their product is that of
-            the load of arrivals.
-    """
-
-    arrivals: float
-    queue: float
-    per_minute: float
-    aht: float
-    agents: float
-    by_arrivals: float
-    by_aht: float
-    by_agents: float
 
 
 class QueueState(msgspec.Struct, frozen=True, array_like=True):

@@ -7,6 +7,7 @@ from rich.console import Console
 from ruptura.core.contracts.effects import Effects
 from ruptura.outputs.sink import ImmediateSink
 from ruptura.outputs.texts.alert_line import alert_line
+from ruptura.outputs.texts.alerts import alert_document
 
 
 class AlertConsole(ImmediateSink):
@@ -22,4 +23,4 @@ class AlertConsole(ImmediateSink):
     def apply(self, effects: Effects) -> None:
         """Print the alerts of a step."""
         for alert in effects.alerts:
-            self._console.print(alert_line(alert), soft_wrap=True, highlight=False)
+            self._console.print(alert_line(alert_document(alert)), soft_wrap=True, highlight=False)

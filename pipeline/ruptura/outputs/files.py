@@ -9,6 +9,7 @@ import msgspec
 
 from ruptura.core.contracts.effects import Effects, SeriesPoint
 from ruptura.outputs.sink import ImmediateSink
+from ruptura.outputs.texts.alerts import alert_document
 from ruptura.outputs.texts.times import utc_seconds
 
 _encoder = msgspec.json.Encoder()
@@ -41,7 +42,7 @@ class AlertLines(ImmediateSink):
     def apply(self, effects: Effects) -> None:
         """Write the alerts of a step."""
         for alert in effects.alerts:
-            self._file.write(_encoder.encode(alert) + b"\n")
+            self._file.write(_encoder.encode(alert_document(alert)) + b"\n")
         if self._is_pipe and effects.alerts:
             self._file.flush()
 

@@ -13,6 +13,7 @@ from ruptura.core.contracts.document import Alert
 from ruptura.core.contracts.effects import Effects
 from ruptura.core.contracts.event import Rejection
 from ruptura.outputs.dead_letter import MODEST_BYTES, dead_letter
+from ruptura.outputs.texts.alerts import alert_document
 
 _encoder = msgspec.json.Encoder()
 
@@ -53,7 +54,7 @@ class KafkaSink:
     def apply(self, effects: Effects) -> None:
         """Begin to send the documents of a step."""
         for alert in effects.alerts:
-            self._begin(self._send_alert(alert))
+            self._begin(self._send_alert(alert_document(alert)))
         for rejection in effects.rejections:
             self._begin(self._send_dead_letter(rejection))
 

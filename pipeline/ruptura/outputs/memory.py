@@ -5,6 +5,7 @@ from __future__ import annotations
 from ruptura.core.contracts.document import Alert
 from ruptura.core.contracts.effects import Effects
 from ruptura.outputs.sink import ImmediateSink
+from ruptura.outputs.texts.alerts import alert_document
 
 
 class AlertList(ImmediateSink):
@@ -19,4 +20,4 @@ class AlertList(ImmediateSink):
 
     def apply(self, effects: Effects) -> None:
         """Keep the alerts of a step."""
-        self.alerts += effects.alerts
+        self.alerts += map(alert_document, effects.alerts)

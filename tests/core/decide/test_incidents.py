@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ruptura.assembly.registry import series_registry
-from ruptura.core.contracts.document import Alert, AlertSignal, Cause, Direction, Kind
+from ruptura.core.contracts.document import AlertSignal, Direction, Kind
 from ruptura.core.contracts.effects import SeriesPoint
+from ruptura.core.contracts.facts import AlertFacts, Lead, Membership, Sibling, Term
 from ruptura.core.decide import incidents
 from ruptura.core.decide.incidents import EARLY_SECONDS, LAG_SECONDS, MOST, TOGETHER_SECONDS
 from ruptura.core.decide.lifecycle import (
@@ -22,8 +23,8 @@ from ruptura.core.decide.lifecycle import (
     Joined,
     Lifecycle,
     Transition,
+    alert_facts,
     alert_id,
-    document,
 )
 from ruptura.core.detect.signals import Signal
 
@@ -68,8 +69,8 @@ def opened(
     return Lifecycle(status="warning", onset=since if onset is None else onset, signals=[told])
 
 
-def told(state: Lifecycle, channel: str) -> Alert:
-    return document(state, Transition("warning", "opened"), SERVICE, channel, {})
+def told(state: Lifecycle, channel: str) -> AlertFacts:
+    return alert_facts(state, Transition("warning", "opened"), SERVICE, channel, {})
 
 
 class TestCorroboration:
@@ -78,10 +79,8 @@ class TestCorroboration:
         (cause,) = corroborate("whatsapp", said)
         assert cause.code == "sibling:voice:tickets.opened"
         assert cause.contribution > 3.0
-        assert cause.text == (
-            "tickets.opened of voice is above normal since 12:00 UTC: customers who do not get "
-            "through on whatsapp turn to voice."
-        )
+        why = Lead("loss", "whatsapp", "voice")
+        assert cause.facts == Sibling("tickets.opened", "voice", "above", NOON, why)
 
     @pytest.mark.parametrize("cause", [LOSS, BOT, ERRORS, HEARTBEATS])
     def test_a_broken_sibling_makes_a_surge_likelier(self, cause: Any) -> None:
@@ -166,18 +165,17 @@ class TestJoining:
         cause = told(alerts["voice"], "voice").causes[-1]
         assert cause.code == "joined:whatsapp"
         assert cause.contribution == 0.0
-        assert cause.text == (
-            "Part of the incident of the alert "
-            f"{alert_id(SERVICE, 'whatsapp', alerts['whatsapp'])} of whatsapp, open since 12:00 "
-            "UTC: "
-            "customers who do not get through on whatsapp turn to voice."
-        )
+        other = alert_id(SERVICE, "whatsapp", alerts["whatsapp"])
+        why = Lead("loss", "whatsapp", "voice")
+        assert cause.facts == Membership(other, "whatsapp", NOON, why)
 
     def test_what_is_told_of_the_other_alert_is_when_that_says_that_it_started(self) -> None:
         alerts = {"whatsapp": opened(LOSS), "voice": opened(SURGE, NOON + 300.0)}
         alerts["whatsapp"].started = NOON - 1500.0
         join(SERVICE, ["voice"], alerts)
-        assert "of whatsapp, open since 11:35 UTC" in told(alerts["voice"], "voice").causes[-1].text
+        facts = told(alerts["voice"], "voice").causes[-1].facts
+        assert isinstance(facts, Membership)
+        assert facts.since == NOON - 1500.0
         assert told(alerts["whatsapp"], "whatsapp").started_at.timestamp() == NOON - 1500.0
 
     def test_the_id_is_a_known_uuid_of_service_channel_and_onset(self) -> None:
@@ -269,23 +267,24 @@ class TestIndependence:
     def test_joining_ends_with_the_alert(self) -> None:
         alerts = {"a": opened(LOSS), "b": opened(SURGE)}
         join(SERVICE, ["b"], alerts)
-        last = document(alerts["b"], Transition("resolved", "recovered"), SERVICE, "b", {})
+        last = alert_facts(alerts["b"], Transition("resolved", "recovered"), SERVICE, "b", {})
         assert last.labels["incident_role"] == "joined"
         assert last.causes[-1].code == "joined:a"
         assert alerts["b"].joined is None
 
 
+BECAUSE = Membership("a-1", "a", NOON, Lead("loss", "a", "b"))
+
+
 class TestState:
     def test_a_joined_alert_that_is_not_open_is_no_state(self) -> None:
-        joined = Joined(str(uuid.uuid4()), Cause("joined:a", 0.0, "because"))
+        joined = Joined(str(uuid.uuid4()), Term("joined:a", 0.0, BECAUSE))
         with pytest.raises(ValueError, match="joined"):
             Lifecycle(joined=joined).check()
         with pytest.raises(ValueError, match="joined"):
-            Lifecycle(
-                status="warning", joined=Joined("", Cause("joined:a", 1.0, "because"))
-            ).check()
+            Lifecycle(status="warning", joined=Joined("", Term("joined:a", 1.0, BECAUSE))).check()
 
     def test_an_incident_id_that_is_no_uuid_is_refused(self) -> None:
-        state = msgspec.msgpack.encode(Joined("<script>", Cause("joined:a", 0.0, "because")))
+        state = msgspec.msgpack.encode(Joined("<script>", Term("joined:a", 0.0, BECAUSE)))
         with pytest.raises(msgspec.ValidationError):
             msgspec.msgpack.decode(state, type=Joined)

@@ -10,10 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ruptura.assembly.registry import series_registry
-from ruptura.core.contracts.document import Action, Alert, Cause, Kind
+from ruptura.core.contracts.document import Action, Kind
 from ruptura.core.contracts.effects import OpenAlert, SeriesPoint
+from ruptura.core.contracts.facts import AlertFacts, Lead, Membership, Term
 from ruptura.core.contracts.tuning import AlertTuning
-from ruptura.core.decide.lifecycle import Joined, Lifecycle, advance, document, expire, standing
+from ruptura.core.decide.lifecycle import (
+    Joined,
+    Lifecycle,
+    advance,
+    alert_facts,
+    expire,
+    open_alert,
+)
 from ruptura.core.decide.risk import Risk, combine
 from ruptura.core.detect.signals import Signal
 
@@ -43,14 +51,14 @@ def mixed(kinds: list[str], start: float) -> Risk:
     return Risk(0.7, [], kinds[0], signals)  # type: ignore[arg-type]  # the names of kinds
 
 
-def play(steps: list[Step], kinds: list[str] | None = None) -> list[Alert]:
+def play(steps: list[Step], kinds: list[str] | None = None) -> list[AlertFacts]:
     state, told = Lifecycle(), []
     for n, (p, healthy) in enumerate(steps):
         start = START + 60.0 * n
         found = risk(p, kinds[n] if kinds else "surge", start)
         moved = advance(state, found, start, start + 60.0, healthy=healthy, tuning=TUNING)
         if moved is not None:
-            told.append(document(state, moved, "aurora", "voice", {"surge": [Action("Call.")]}))
+            told.append(alert_facts(state, moved, "aurora", "voice", {"surge": [Action("Call.")]}))
     return told
 
 
@@ -126,7 +134,7 @@ def test_risk_between_the_thresholds_neither_opens_nor_ends() -> None:
 class TestStart:
     """An alert started when its causes say that what they name began."""
 
-    def told(self, sinces: list[dict[str, float] | None]) -> list[Alert]:
+    def told(self, sinces: list[dict[str, float] | None]) -> list[AlertFacts]:
         """Play minutes in which these series deviate, since so many minutes after the start."""
         state, told = Lifecycle(), []
         for n, deviating in enumerate(sinces):
@@ -140,7 +148,7 @@ class TestStart:
             healthy = not deviating
             moved = advance(state, found, start, start + 60.0, healthy=healthy, tuning=TUNING)
             if moved is not None:
-                told.append(document(state, moved, "aurora", "voice", {}))
+                told.append(alert_facts(state, moved, "aurora", "voice", {}))
         return told
 
     def minutes(self, sinces: list[dict[str, float] | None]) -> list[float]:
@@ -206,7 +214,7 @@ class TestKind:
                 found = mixed(step.split(), start)
                 moved = advance(state, found, start, start + 60, healthy=False, tuning=TUNING)
                 if moved is not None:
-                    told.append(document(state, moved, "aurora", "voice", {}).kind)
+                    told.append(alert_facts(state, moved, "aurora", "voice", {}).kind)
                 n += 1
         return told
 
@@ -239,7 +247,7 @@ def test_a_forecast_says_when_and_a_resolution_does_not() -> None:
             breach_at=START + 900.0 if p > 0.5 else None,
         )
         if moved is not None:
-            told.append(document(state, moved, "aurora", "voice", {}))
+            told.append(alert_facts(state, moved, "aurora", "voice", {}))
     assert [a.expected_breach_at and a.expected_breach_at.timestamp() for a in told] == [
         START + 900.0,
         None,
@@ -298,7 +306,7 @@ def test_whatever_happens_documents_make_sense(steps: list[Step]) -> None:
         assert (before.status, after.status) != ("critical", "warning")
 
 
-def lived(steps: list[Step]) -> tuple[Lifecycle, list[OpenAlert | None], list[Alert]]:
+def lived(steps: list[Step]) -> tuple[Lifecycle, list[OpenAlert | None], list[AlertFacts]]:
     """A lifecycle after these buckets, what stood after each of them, and the documents."""
     state, stood, told = Lifecycle(), [], []
     for n, (p, healthy) in enumerate(steps):
@@ -306,8 +314,8 @@ def lived(steps: list[Step]) -> tuple[Lifecycle, list[OpenAlert | None], list[Al
         found = risk(p, start=start)
         moved = advance(state, found, start, start + 60.0, healthy=healthy, tuning=TUNING)
         if moved is not None:
-            told.append(document(state, moved, "aurora", "voice", {}))
-        stood.append(standing(state, "aurora", "voice"))
+            told.append(alert_facts(state, moved, "aurora", "voice", {}))
+        stood.append(open_alert(state, "aurora", "voice"))
     return state, stood, told
 
 
@@ -338,9 +346,9 @@ def test_nothing_stands_once_the_alert_is_resolved() -> None:
 
 def test_an_alert_that_joined_stands_under_the_incident_of_the_other_with_why() -> None:
     state, _, (opened,) = lived([HIGH, HIGH])
-    why = Cause("joined:app", 0.0, "Part of it.")
+    why = Term("joined:app", 0.0, Membership("a-1", "app", START, Lead("loss", "app", "voice")))
     state.joined = Joined("0" * 36, why)
-    stands = standing(state, "aurora", "voice")
+    stands = open_alert(state, "aurora", "voice")
     assert stands is not None
     assert (stands.incident_id, stands.incident_role) == ("0" * 36, "joined")
     assert stands.alert_id == opened.alert_id
@@ -351,7 +359,7 @@ def test_an_alert_stands_as_before_when_it_comes_back_from_a_snapshot() -> None:
     state, stood, _ = lived([HIGH, HIGH, SURE, SURE])
     restored = msgspec.msgpack.decode(msgspec.msgpack.encode(state), type=Lifecycle)
     assert stood[-1] is not None
-    assert standing(restored, "aurora", "voice") == stood[-1]
+    assert open_alert(restored, "aurora", "voice") == stood[-1]
 
 
 def test_what_stands_does_not_change_with_the_lifecycle_after_it() -> None:
@@ -363,7 +371,7 @@ def test_what_stands_does_not_change_with_the_lifecycle_after_it() -> None:
 def test_the_exception_of_an_open_alert_changes_only_with_a_document_and_never_to_none() -> None:
     """It chooses the team: were it that of each bucket, teams would be told in turn."""
     state = Lifecycle()
-    told: list[Alert] = []
+    told: list[AlertFacts] = []
     stood: list[str | None] = []
     for minute, kind in enumerate(["policy", "policy", "service", "policy", "", "", "service"]):
         start = START + 60.0 * minute
@@ -378,8 +386,8 @@ def test_the_exception_of_an_open_alert_changes_only_with_a_document_and_never_t
         )
         moved = advance(state, found, start, start + 60.0, healthy=False, tuning=TUNING)
         if moved is not None:
-            told.append(document(state, moved, "aurora", "voice", {}))
-        stands = standing(state, "aurora", "voice")
+            told.append(alert_facts(state, moved, "aurora", "voice", {}))
+        stands = open_alert(state, "aurora", "voice")
         stood.append(None if stands is None else stands.exception)
     assert [(a.reason, a.exception) for a in told] == [
         ("opened", "policy"),

@@ -12,11 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ruptura.assembly.registry import series_registry
-from ruptura.core.contracts.document import Cause, Kind
+from ruptura.core.contracts.document import Kind
 from ruptura.core.contracts.effects import SeriesPoint
+from ruptura.core.contracts.facts import Lead, Repetition, Sibling, Term
 from ruptura.core.decide import risk as decided
 from ruptura.core.decide.risk import evidence
 from ruptura.core.detect.signals import Signal
+from ruptura.outputs.texts.causes import sentence
 
 PRIOR = 1e-4
 combine = partial(decided.combine, registry=series_registry())
@@ -108,10 +110,7 @@ class TestCustomers:
         assert plain.probability > 0.95
         assert damped.causes[-1].code == "few_customers"
         assert damped.causes[-1].contribution < 0.0
-        assert damped.causes[-1].text == (
-            "Few customers make many of these contacts: 1 distinct customers in the last bucket, "
-            "1 expected, made 5 contacts."
-        )
+        assert damped.causes[-1].facts == Repetition(customers=1.0, expected=1.0, contacts=5.0)
 
     def test_a_surge_of_distinct_customers_is_not(self) -> None:
         customers = signal(1e-9, "surge", "tickets.customers")
@@ -180,8 +179,11 @@ class TestForecast:
         assert combine([ahead], PRIOR).probability == pytest.approx(PRIOR)
 
 
+VOICE_SURGES = Sibling("tickets.opened", "voice", "above", 0.0, Lead("loss", "app", "voice"))
+
+
 def test_siblings_add_their_term_to_a_channel_that_says_something_only() -> None:
-    sibling = Cause("sibling:voice:tickets.opened", 3.0, "voice surges")
+    sibling = Term("sibling:voice:tickets.opened", 3.0, VOICE_SURGES)
     own = signal(1e-4, "silence", "tickets.opened")
     alone, joint = combine([own], PRIOR), combine([own], PRIOR, siblings=[sibling])
     assert logit(joint.probability) == pytest.approx(logit(alone.probability) + 3.0)
@@ -205,19 +207,19 @@ points = st.lists(
     st.builds(point, series, st.floats(0, 9), st.none() | st.floats(0, 9)), max_size=3
 )
 siblings = st.lists(
-    st.builds(Cause, st.just("sibling:x:y"), st.floats(0, 5), st.just("")), max_size=1
+    st.builds(Term, st.just("sibling:x:y"), st.floats(0, 5), st.just(VOICE_SURGES)), max_size=1
 )
 
 
 @given(signals, st.floats(1e-320, 1 - 1e-9), points, siblings)
 def test_it_is_always_a_probability_and_its_causes_add_up(
-    held: list[Signal], prior: float, seen: list[SeriesPoint], told: list[Cause]
+    held: list[Signal], prior: float, seen: list[SeriesPoint], told: list[Term]
 ) -> None:
     risk = combine(held, prior, points=seen, siblings=told)
     assert 0.0 <= risk.probability <= 1.0
     total = sum(cause.contribution for cause in risk.causes)
     assert risk.probability == pytest.approx(1.0 / (1.0 + math.exp(min(-total, 700.0))))
-    assert all(cause.text for cause in risk.causes if not cause.code.startswith("sibling"))
+    assert all(sentence(cause.facts) for cause in risk.causes)
 
 
 @given(signals)

@@ -13,6 +13,7 @@ from ruptura.core.contracts.record import Input
 from ruptura.core.decide.risk import combine
 from ruptura.core.detect.forecast import CALM, SURE, Forecast, foremost
 from ruptura.core.engine import Engine
+from ruptura.outputs.texts.causes import sentence
 from tests.forecast.desk import Desk
 from tests.simulation.contact_centre import (
     CHANNEL,
@@ -112,7 +113,7 @@ class TestWarning:
             sum(cause.contribution for cause in opened.causes)
         )
         for term in ("arrivals", "AHT", "agents", "queue"):
-            assert term in opened.causes[1].text
+            assert term in sentence(opened.causes[1].facts)
 
     def test_without_an_objective_of_its_own_a_channel_has_no_forecast(self) -> None:
         other = settings()
@@ -170,7 +171,7 @@ class TestRestored:
 
 
 def forecast(probability: float, seconds: float | None) -> Forecast:
-    return Forecast("answer", probability, seconds, 0.1, 0.3, 0.2, 0.4, "text")
+    return Forecast("answer", probability, seconds, 0.1, 0.3, 0.2, 0.4, None)
 
 
 def test_the_most_probable_breach_is_foremost_and_of_those_the_soonest() -> None:

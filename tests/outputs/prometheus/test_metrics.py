@@ -16,9 +16,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from ruptura import __version__
-from ruptura.core.contracts.document import Alert, Message
 from ruptura.core.contracts.effects import ChannelPoint, Effects, OpenAlert, SeriesPoint, State
 from ruptura.core.contracts.event import Reason, Rejection
+from ruptura.core.contracts.facts import AlertFacts
 from ruptura.core.contracts.record import Record
 from ruptura.outputs.prometheus.counters import MAX_TOPICS
 from ruptura.outputs.prometheus.metrics import Metrics
@@ -59,8 +59,8 @@ def alert(
     kind: Literal["surge", "failure", "silence", "forecast"],
     status: Literal["warning", "critical", "resolved"],
     reason: Literal["opened", "escalated", "updated", "recovered", "expired"],
-) -> Alert:
-    return Alert(
+) -> AlertFacts:
+    return AlertFacts(
         alert_id="a",
         incident_id="i",
         sequence=0,
@@ -75,7 +75,6 @@ def alert(
         signals=[],
         causes=[],
         actions=[],
-        message=Message("", ""),
         labels={},
     )
 

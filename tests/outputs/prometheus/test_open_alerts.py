@@ -8,8 +8,9 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from ruptura.core.contracts.document import AlertSignal, Cause
+from ruptura.core.contracts.document import AlertSignal
 from ruptura.core.contracts.effects import ChannelPoint, Effects, OpenAlert
+from ruptura.core.contracts.facts import Prior, Term
 from ruptura.outputs.prometheus.metrics import Metrics
 
 SIGNAL = AlertSignal(
@@ -22,10 +23,11 @@ SIGNAL = AlertSignal(
     score=1e-9,
     since=datetime(2026, 3, 2, 14, 5, tzinfo=UTC),
 )
+RARE = Prior(1e-4)
 CAUSES = (
-    Cause("prior", -9.25, "Rare."),
-    Cause("surge:tickets.opened", 4.0, "Much."),
-    Cause("surge:tickets.opened", 2.5, "Much, on another scale."),
+    Term("prior", -9.25, RARE),
+    Term("surge:tickets.opened", 4.0, RARE),
+    Term("surge:tickets.opened", 2.5, RARE),
 )
 
 

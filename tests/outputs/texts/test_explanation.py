@@ -9,10 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ruptura.core.contracts.document import AlertSignal, Cause
+from ruptura.core.contracts.document import AlertSignal
+from ruptura.core.contracts.facts import Lead, Membership, Prior, Term
 from ruptura.outputs.texts.explanation import LANGUAGES, Language, explain
 
 SINCE = datetime(2026, 3, 2, 14, 5, tzinfo=UTC)
+
+RARE = Prior(1e-4)
 
 
 def signal(series: str = "tickets.opened", **changes: Any) -> AlertSignal:
@@ -109,17 +112,18 @@ def test_only_the_four_strongest_are_told_and_the_others_counted(
     ],
 )
 def test_of_causes_only_the_incident_that_was_joined_is_told(language: Language, last: str) -> None:
+    joined = Membership("a-1", "voice", 0.0, Lead("loss", "voice", "app"))
     causes = [
-        Cause("prior", -9.2, "Rare."),
-        Cause("surge:tickets.opened", 12.0, "Much."),
-        Cause("joined:voice", 0.0, "Part of it."),
+        Term("prior", -9.2, RARE),
+        Term("surge:tickets.opened", 12.0, RARE),
+        Term("joined:voice", 0.0, joined),
     ]
     assert explain([signal()], causes, language).split("\n")[1:] == [last]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_name_with_line_breaks_forges_no_line(language: Language) -> None:
-    forged = Cause("joined:voice\r\nAll is well.\u2028Go home.", 0.0, "")
+    forged = Term("joined:voice\r\nAll is well.\u2028Go home.", 0.0, RARE)
     assert len(explain([signal("a\nb")], [forged], language).splitlines()) == 2
 
 
@@ -134,12 +138,12 @@ SIGNALS = st.builds(
     score=st.floats(0, 1),
     since=st.datetimes(timezones=st.just(UTC)),
 )
-CAUSES = st.builds(Cause, st.text() | st.text().map("joined:".__add__), st.floats(), st.text())
+CAUSES = st.builds(Term, st.text() | st.text().map("joined:".__add__), st.floats(), st.just(RARE))
 
 
 @given(st.lists(SIGNALS, max_size=7), st.lists(CAUSES, max_size=4), st.sampled_from(LANGUAGES))
 def test_whatever_the_signals_there_is_a_line_for_each_of_them_and_no_other(
-    signals: list[AlertSignal], causes: list[Cause], language: Language
+    signals: list[AlertSignal], causes: list[Term], language: Language
 ) -> None:
     joined = sum(cause.code.partition(":")[0] == "joined" for cause in causes)
     lines = min(len(signals), 4) + (len(signals) > 4) + joined

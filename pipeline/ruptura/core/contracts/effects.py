@@ -7,8 +7,9 @@ from typing import Literal
 
 import msgspec
 
-from ruptura.core.contracts.document import Alert, AlertSignal, Cause, Kind, Status
+from ruptura.core.contracts.document import AlertSignal, Kind, Status
 from ruptura.core.contracts.event import ExceptionKind, Rejection
+from ruptura.core.contracts.facts import AlertFacts, Term
 
 State = Literal["warming_up", "normal", "warning", "critical"]
 
@@ -56,7 +57,7 @@ class OpenAlert(msgspec.Struct, frozen=True, gc=False):
     severity: Status
     kind: Kind
     exception: ExceptionKind | None
-    causes: Sequence[Cause]
+    causes: Sequence[Term]
     signals: Sequence[AlertSignal]
 
 
@@ -99,7 +100,7 @@ class Effects(msgspec.Struct, gc=False):
         buckets: Closed buckets (one per service and bucket).
         points: Closed buckets per series.
         channels: Risk per channel and closed bucket.
-        alerts: Documents for the alerts topic.
+        alerts: For the alerts topic; their texts are made outside.
         gone: Channels (service, channel) that expired.
         event_times: Newest event time by (topic, partition), in seconds since the Unix epoch.
     """
@@ -114,7 +115,7 @@ class Effects(msgspec.Struct, gc=False):
     buckets: int = 0
     points: list[SeriesPoint] = []
     channels: list[ChannelPoint] = []
-    alerts: list[Alert] = []
+    alerts: list[AlertFacts] = []
     gone: list[tuple[str, str]] = []
     event_times: dict[tuple[str, int], float] = {}
 

@@ -9,19 +9,15 @@ them has the role `primary`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
-from ruptura.core.contracts.document import AlertSignal, Cause, Direction
+from ruptura.core.contracts.document import AlertSignal, Direction
+from ruptura.core.contracts.facts import CommonMove, Lead, Membership, Part, Sibling, Term
 from ruptura.core.decide.lifecycle import Joined, Lifecycle, alert_id, incident_id, started_at
 from ruptura.core.decide.risk import evidence
 from ruptura.core.detect.forecast import FORECASTS
 from ruptura.core.detect.signals import Signal
 from ruptura.core.series.registry import Registry, Role
-
-Part = Literal["loss", "surge", "bot", "platform"]
-"""What a signal plays in an incident: contacts that do not come, contacts that come in excess, a
-bot that gives up, a platform that fails."""
 
 EARLY_SECONDS: Final = 1800.0
 """So much earlier than its cause an effect may be seen: nothing takes longer to notice."""
@@ -50,14 +46,13 @@ than half of what a prior of 1 in 10,000 asks for: siblings alone open nothing."
 _PARTS: Final[Mapping[Role, Part]] = {"queue": "surge", "bot": "bot", "platform": "platform"}
 """What a series of a role that fails plays; the others play nothing."""
 
-_WHY: Final[dict[Part, str]] = {
-    "loss": "customers who do not get through on {cause} turn to {effect}",
-    "bot": "what the bot of {cause} hands over lands on {effect}",
-    "platform": "customers hit by the failure of {cause} ask for help on {effect}",
-}
-"""Why a cause of this part leads to a surge."""
+_CAUSES: Final[Sequence[Part]] = ("platform", "loss", "bot")
+"""The parts of what leads to a surge; of several the first is told."""
 
 _OPEN: Final = ("warning", "critical")
+
+_Rank = tuple[bool, float, str, tuple[int, str, str]]
+"""Of a link: together only, how far apart, with which channel, then as `_order` says."""
 
 
 class _Trace(NamedTuple):
@@ -73,7 +68,7 @@ class _Trace(NamedTuple):
 
 def corroborate(
     channel: str, said: Mapping[str, Sequence[Signal]], registry: Registry
-) -> Sequence[Cause]:
+) -> Sequence[Term]:
     """Return the term that siblings add to the risk of a channel; none if they add nothing.
 
     Only the sibling that says most counts: siblings are not independent of each other. What counts
@@ -91,7 +86,7 @@ def corroborate(
     ]
     if not here:
         return ()
-    most: tuple[float, str, str, str] | None = None
+    most: tuple[float, Sibling] | None = None
     for sibling in sorted(said):
         if sibling == channel:
             continue
@@ -106,10 +101,12 @@ def corroborate(
                     continue
                 term = min(strength, MOST[own.part]) if own.part in MOST else 0.0
                 if term > (most[0] if most is not None else 0.0):
-                    most = term, sibling, signal.series, f"{_told(other)}: {why}."
+                    found = Sibling(other.series, sibling, other.direction, other.since, why)
+                    most = term, found
     if most is None:
         return ()
-    return (Cause(f"sibling:{most[1]}:{most[2]}", most[0], most[3]),)
+    term, facts = most
+    return (Term(f"sibling:{facts.channel}:{facts.series}", term, facts),)
 
 
 def join(
@@ -138,50 +135,57 @@ def join(
         if link is not None:
             other, why = link
             found = held[other]
-            began = started_at(found)
-            text = (
-                f"Part of the incident of the alert {alert_id(service, other, found)} of {other}, "
-                f"open since {began:%H:%M} UTC: {why}."
-            )
+            since = started_at(found).timestamp()
+            facts = Membership(alert_id(service, other, found), other, since, why)
             state.joined = Joined(
-                incident_id(service, other, found), Cause(f"joined:{other}", 0.0, text)
+                incident_id(service, other, found), Term(f"joined:{other}", 0.0, facts)
             )
         held[name] = state
 
 
 def _link(
     name: str, state: Lifecycle, held: Mapping[str, Lifecycle], registry: Registry
-) -> tuple[str, str] | None:
+) -> tuple[str, Lead | CommonMove] | None:
     """The open alert that explains most: by cause and effect, then the nearest, then by name."""
     own = _traces(name, state, registry)
-    best: tuple[bool, float, str, str] | None = None
+    best: tuple[_Rank, Lead | CommonMove] | None = None
     for other, found in held.items():
         for there in _traces(other, found, registry):
             for here in own:
-                why = _leads(here, there) or _leads(there, here)
-                together = why is None
-                if together:
-                    why = _moves_together(here, there)
+                why = _leads(here, there) or _leads(there, here) or _moves_together(here, there)
                 if why is None:
                     continue
-                candidate = together, abs(here.since - there.since), other, why
-                best = candidate if best is None else min(best, candidate)
-    return None if best is None else (best[2], best[3])
+                rank = (
+                    isinstance(why, CommonMove),
+                    abs(here.since - there.since),
+                    other,
+                    _order(why),
+                )
+                if best is None or rank < best[0]:
+                    best = rank, why
+    return None if best is None else (best[0][2], best[1])
 
 
-def _leads(cause: _Trace, effect: _Trace) -> str | None:
+def _order(why: Lead | CommonMove) -> tuple[int, str, str]:
+    """The order of links that are equal otherwise."""
+    if isinstance(why, Lead):
+        return _CAUSES.index(why.part), why.cause, why.effect
+    return 0, why.series, why.other_series
+
+
+def _leads(cause: _Trace, effect: _Trace) -> Lead | None:
     """Why the one may have led to the other, if what and when allow it."""
-    if effect.part != "surge" or cause.part not in _WHY:
+    if effect.part != "surge" or cause.part not in _CAUSES:
         return None
     if not cause.since - EARLY_SECONDS <= effect.since <= cause.latest + LAG_SECONDS:
         return None
-    return _WHY[cause.part].format(cause=cause.channel, effect=effect.channel)
+    return Lead(cause.part, cause.channel, effect.channel)
 
 
-def _moves_together(one: _Trace, other: _Trace) -> str | None:
+def _moves_together(one: _Trace, other: _Trace) -> CommonMove | None:
     if one.part != other.part or abs(one.since - other.since) > TOGETHER_SECONDS[one.part]:
         return None
-    return f"{one.series} of {one.channel} and {other.series} of {other.channel} moved together"
+    return CommonMove(one.series, one.channel, other.series, other.channel)
 
 
 def _trace(channel: str, signal: Signal, registry: Registry) -> _Trace | None:
@@ -221,9 +225,4 @@ def _part(series: str, direction: Direction, registry: Registry) -> Part | None:
 
 
 def _is_effect(state: Lifecycle, registry: Registry) -> bool:
-    return not any(_blamed_part(signal, registry) in _WHY for signal in state.signals)
-
-
-def _told(trace: _Trace) -> str:
-    began = datetime.fromtimestamp(trace.since, UTC)
-    return f"{trace.series} of {trace.channel} is {trace.direction} normal since {began:%H:%M} UTC"
+    return not any(_blamed_part(signal, registry) in _CAUSES for signal in state.signals)

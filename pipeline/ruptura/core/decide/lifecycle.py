@@ -12,9 +12,7 @@ from msgspec import Meta
 
 from ruptura.core.contracts.document import (
     Action,
-    Alert,
     AlertSignal,
-    Cause,
     Kind,
     Probability,
     Status,
@@ -22,8 +20,8 @@ from ruptura.core.contracts.document import (
 )
 from ruptura.core.contracts.effects import OpenAlert
 from ruptura.core.contracts.event import ExceptionKind
+from ruptura.core.contracts.facts import AlertFacts, Term
 from ruptura.core.contracts.tuning import AlertTuning, Moment, Tally, are_finite
-from ruptura.core.decide import wording
 from ruptura.core.decide.risk import Risk
 
 VERSION: Final = 1
@@ -52,7 +50,7 @@ class Joined(msgspec.Struct, frozen=True, array_like=True):
     """
 
     incident_id: Annotated[str, Meta(pattern=r"^[0-9a-f-]{36}$")]
-    cause: Cause
+    cause: Term
 
 
 class Lifecycle(msgspec.Struct, array_like=True):
@@ -64,7 +62,7 @@ class Lifecycle(msgspec.Struct, array_like=True):
         onset: Start of the first bucket over the warning threshold, seconds since the epoch; ids
             are made of it, for no two alerts of a channel share it.
         sequence: Of the next document.
-        told_at, told_risk: Time and risk of the last document.
+        last_notified_at, last_notified_risk: Time and risk of the last document.
         kind: The family that the alert was opened for, or has turned to.
         severity: The worst status told; a resolution repeats it, or labels would not match.
         signals, causes: The latest explanation; a resolution repeats it.
@@ -84,12 +82,12 @@ class Lifecycle(msgspec.Struct, array_like=True):
     healthy: Tally = 0
     onset: Moment = 0.0
     sequence: Tally = 0
-    told_at: Moment = 0.0
-    told_risk: Probability = 0.0
+    last_notified_at: Moment = 0.0
+    last_notified_risk: Probability = 0.0
     kind: Kind = "failure"
     severity: Status = "warning"
     signals: list[AlertSignal] = []
-    causes: list[Cause] = []
+    causes: list[Term] = []
     joined: Joined | None = None
     breach_at: Moment | None = None
     resolved_at: Moment = 0.0
@@ -103,7 +101,7 @@ class Lifecycle(msgspec.Struct, array_like=True):
         for signal in self.signals:
             numbers += (signal.expected, signal.lower, signal.upper, signal.observed or 0.0)
         if not are_finite(numbers):
-            raise ValueError("an alert with numbers that are none")
+            raise ValueError("an alert with numbers that are not finite")
         if self.joined is not None and (self.status is None or self.joined.cause.contribution):
             raise ValueError("an alert that joined an incident without being open, or with a term")
 
@@ -177,8 +175,8 @@ def advance(  # noqa: C901, PLR0911  # each return is a transition with its reas
     if state.status == "warning" and state.urgent >= tuning.open_buckets:
         state.kind = kind
         return _tell(state, "critical", "escalated", risk, end, breach_at)
-    if end - state.told_at >= tuning.update_seconds and (
-        kind != state.kind or abs(p - state.told_risk) >= _RISK_STEP
+    if end - state.last_notified_at >= tuning.update_seconds and (
+        kind != state.kind or abs(p - state.last_notified_risk) >= _RISK_STEP
     ):
         state.kind = kind
         return _tell(state, state.status, "updated", risk, end, breach_at)
@@ -237,21 +235,21 @@ def _tell(
     if status != "resolved":
         state.severity = status
         state.exception = (risk.exception if risk is not None else None) or state.exception
-    state.told_at = end
+    state.last_notified_at = end
     if risk is not None:
-        state.told_risk = risk.probability
+        state.last_notified_risk = risk.probability
     state.breach_at = breach_at
     return Transition(status, reason)
 
 
-def document(
+def alert_facts(
     state: Lifecycle,
     transition: Transition,
     service: str,
     channel: str,
     plan: Mapping[str, Sequence[Action]],
-) -> Alert:
-    """Write the alert document of a transition, and move the lifecycle past it.
+) -> AlertFacts:
+    """Return the facts of the document of a transition, and move the lifecycle past it.
 
     Args:
         state: Changed in place: the sequence grows, and a resolution clears it.
@@ -259,10 +257,10 @@ def document(
         service, channel: Whose alert it is.
         plan: Actions of the contingency plan by kind of alert.
     """
-    updated_at = instant(state.told_at)
+    updated_at = instant(state.last_notified_at)
     resolved = transition.status == "resolved"
     incident = incident_id(service, channel, state)
-    alert = Alert(
+    alert = AlertFacts(
         alert_id=alert_id(service, channel, state),
         incident_id=incident,
         sequence=state.sequence,
@@ -271,7 +269,7 @@ def document(
         service=service,
         channel=channel,
         kind=state.kind,
-        risk=state.told_risk,
+        risk=state.last_notified_risk,
         started_at=started_at(state),
         updated_at=updated_at,
         ended_at=updated_at if resolved else None,
@@ -280,7 +278,6 @@ def document(
         causes=_causes(state),
         exception=state.exception,
         actions=list(plan.get(state.kind, ())),
-        message=wording.draft(state.kind, transition.status, service, channel),
         labels={
             "alertname": "Ruptura",
             "service": service,
@@ -292,7 +289,7 @@ def document(
     )
     if resolved:
         state.status = state.joined = None
-        state.resolved_at = state.told_at
+        state.resolved_at = state.last_notified_at
         state.over = state.urgent = state.healthy = state.sequence = 0
         state.signals, state.causes = [], []
         state.exception = None
@@ -301,7 +298,7 @@ def document(
     return alert
 
 
-def standing(state: Lifecycle, service: str, channel: str) -> OpenAlert | None:
+def open_alert(state: Lifecycle, service: str, channel: str) -> OpenAlert | None:
     """Return the open alert of a channel as it stands; None without one."""
     if state.status is None or state.status == "resolved":
         return None
@@ -317,7 +314,7 @@ def standing(state: Lifecycle, service: str, channel: str) -> OpenAlert | None:
     )
 
 
-def _causes(state: Lifecycle) -> list[Cause]:
+def _causes(state: Lifecycle) -> list[Term]:
     return state.causes if state.joined is None else [*state.causes, state.joined.cause]
 
 

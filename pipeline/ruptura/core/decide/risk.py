@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 
 import msgspec
 
-from ruptura.core.contracts.document import Cause, Direction, Kind
+from ruptura.core.contracts.document import Direction, Kind
 from ruptura.core.contracts.effects import SeriesPoint
 from ruptura.core.contracts.event import ExceptionKind
+from ruptura.core.contracts.facts import Deviation, Facts, Prior, Repetition, Term
 from ruptura.core.detect.signals import Signal
 from ruptura.core.series.registry import Registry
 
@@ -43,7 +43,7 @@ class Risk(msgspec.Struct, frozen=True, gc=False):
     """
 
     probability: float
-    causes: Sequence[Cause]
+    causes: Sequence[Term]
     kind: Kind | None
     signals: Sequence[Signal]
     exception: ExceptionKind | None = None
@@ -67,7 +67,7 @@ def combine(
     registry: Registry,
     *,
     points: Sequence[SeriesPoint] = (),
-    siblings: Sequence[Cause] = (),
+    siblings: Sequence[Term] = (),
 ) -> Risk:
     """Combine the strongest signal of each family, as if the families were independent.
 
@@ -106,7 +106,7 @@ def combine(
         kinds.add(signal.kind)
         told |= {signal.series, volume}
         term = _strength(signal)
-        causes.append(Cause(f"{signal.kind}:{signal.series}", term, _sentence(signal)))
+        causes.append(Term(f"{signal.kind}:{signal.series}", term, _facts(signal)))
         began = min(began, signal.since)
         damping = _repetition(signal, ranked, points, registry)
         if damping is not None:
@@ -120,7 +120,7 @@ def combine(
         # The same data speak in both, so they do not add up: the larger probability stands.
         term, signal = ahead[0] - total, ahead[1]
         total = ahead[0]
-        causes.append(Cause(f"{signal.kind}:{signal.series}", term, _sentence(signal)))
+        causes.append(Term(f"{signal.kind}:{signal.series}", term, _facts(signal)))
         began = min(began, signal.since)
         if dominant is None or term > dominant[0]:
             dominant = term, signal.kind
@@ -136,7 +136,7 @@ def _strength(signal: Signal) -> float:
 
 def _repetition(
     signal: Signal, ranked: Sequence[Signal], points: Sequence[SeriesPoint], registry: Registry
-) -> Cause | None:
+) -> Term | None:
     """The term that damps a surge of contacts which is not one of distinct customers."""
     if signal.direction != "above" or registry.measure(signal.series) != "opened_contacts":
         return None
@@ -157,12 +157,8 @@ def _repetition(
     )
     if full - left < _LEAST_DAMPING:
         return None
-    text = (
-        f"Few customers make many of these contacts: {customers.observed or 0:.3g} distinct "
-        f"customers in the last bucket, {customers.expected:.3g} expected, made "
-        f"{signal.point.observed or 0:.3g} contacts."
-    )
-    return Cause("few_customers", left - full, text)
+    facts = Repetition(customers.observed or 0.0, customers.expected, signal.point.observed or 0.0)
+    return Term("few_customers", left - full, facts)
 
 
 def _exception(signals: Sequence[Signal], registry: Registry) -> ExceptionKind | None:
@@ -174,22 +170,19 @@ def _exception(signals: Sequence[Signal], registry: Registry) -> ExceptionKind |
 def _calm(prior: float) -> Risk:
     """The risk without signals, which is nearly always."""
     total = math.log(prior / (1.0 - prior))
-    text = f"Without evidence the risk is {prior:g} in each bucket."
-    return Risk(
-        1.0 / (1.0 + math.exp(min(-total, 700.0))), (Cause("prior", total, text),), None, ()
-    )
+    term = Term("prior", total, Prior(prior))
+    return Risk(1.0 / (1.0 + math.exp(min(-total, 700.0))), (term,), None, ())
 
 
-def _sentence(signal: Signal) -> str:
-    if signal.text is not None:
-        return signal.text
-    point = signal.point
-    observed = "nothing" if not point.observed else f"{point.observed:.3g}"
-    expected = 0.0 if point.expected is None else point.expected
-    began = datetime.fromtimestamp(signal.since, UTC)
-    state = "silent" if signal.kind == "silence" else f"{signal.direction} normal"
-    return (
-        f"{signal.series} is {state} since {began:%Y-%m-%d %H:%M} UTC: {observed} in the last "
-        f"bucket, {expected:.3g} expected; chance alone would show as much evidence with "
-        f"probability {signal.probability:.2g}."
+def _facts(signal: Signal) -> Facts:
+    if signal.breach is not None:
+        return signal.breach
+    return Deviation(
+        signal.series,
+        signal.kind,
+        signal.direction,
+        signal.since,
+        signal.point.observed,
+        signal.point.expected or 0.0,
+        signal.probability,
     )

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
-from ruptura.core.contracts.document import Action, Alert, Cause, Direction
+from ruptura.core.contracts.document import Action, Direction
 from ruptura.core.contracts.effects import ChannelPoint, State
+from ruptura.core.contracts.facts import AlertFacts, Term
 from ruptura.core.contracts.tuning import AlertTuning
 from ruptura.core.decide import incidents, lifecycle
 from ruptura.core.decide.lifecycle import Lifecycle, Transition
@@ -125,7 +126,7 @@ class ServiceAlerts:
             start, end: Of the bucket, in seconds since the Unix epoch.
         """
         config = self._config
-        siblings: Sequence[Cause] = ()
+        siblings: Sequence[Term] = ()
         own = signals.get(channel, ())
         if own:
             siblings = incidents.corroborate(channel, signals, config.registry)
@@ -182,10 +183,10 @@ class ServiceAlerts:
             assessment.state,
             detection.breach_probability,
             detection.breach_seconds,
-            lifecycle.standing(self.lifecycles[channel], self._name, channel),
+            lifecycle.open_alert(self.lifecycles[channel], self._name, channel),
         )
 
-    def documents(self, assessments: Iterable[Assessment]) -> list[Alert]:
+    def documents(self, assessments: Iterable[Assessment]) -> list[AlertFacts]:
         """Write what is to be told, once the points are there: an alert that ends is cleared."""
         return [
             self._document(one.channel, one.transition)
@@ -193,7 +194,7 @@ class ServiceAlerts:
             if one.transition is not None
         ]
 
-    def expire(self, channel: str, end: float) -> list[Alert]:
+    def expire(self, channel: str, end: float) -> list[AlertFacts]:
         """End a channel that is taken to be gone; return what is to be told of its alert."""
         state = self.lifecycles.get(channel)
         if state is None:
@@ -203,8 +204,8 @@ class ServiceAlerts:
         del self.lifecycles[channel]
         return told
 
-    def _document(self, channel: str, transition: Transition) -> Alert:
-        return lifecycle.document(
+    def _document(self, channel: str, transition: Transition) -> AlertFacts:
+        return lifecycle.alert_facts(
             self.lifecycles[channel], transition, self._name, channel, self._plan
         )
 

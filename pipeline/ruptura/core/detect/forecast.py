@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 
 import msgspec
 
 from ruptura.core.contracts.effects import SeriesPoint
+from ruptura.core.contracts.facts import Breach, Objective
 from ruptura.core.detect import tails
 from ruptura.core.detect.signals import Signal
 from ruptura.core.series.registry import Measure
-
-Objective = Literal["answer", "longest_wait", "abandonment", "backlog", "errors", "latency"]
 
 FORECASTS: Final = "forecast."
 """What the names of all forecasts begin with; no metric's name has a dot."""
@@ -68,7 +67,7 @@ class Forecast(msgspec.Struct, frozen=True, gc=False):
         now: What the objective bounds, as it stands: a share, seconds or contacts.
         ahead: The same at the horizon, most likely.
         lower, upper: What it lies between then, with a probability of 80 %.
-        text: In words, with what it comes from; empty unless the probability is worth it.
+        breach: What there is to say of it; None unless the probability is worth it.
     """
 
     objective: Objective
@@ -78,7 +77,7 @@ class Forecast(msgspec.Struct, frozen=True, gc=False):
     ahead: float
     lower: float
     upper: float
-    text: str
+    breach: Breach | None
 
     @property
     def series(self) -> str:
@@ -115,7 +114,7 @@ class Forecast(msgspec.Struct, frozen=True, gc=False):
             start,
             point,
             math.log(sure / (1.0 - sure)),
-            self.text,
+            self.breach,
             min(sure + 1.0 - SURE, 1.0),
         )
 

@@ -9,6 +9,7 @@ import msgspec
 
 from ruptura.core.contracts.document import Direction, Kind
 from ruptura.core.contracts.effects import SeriesPoint
+from ruptura.core.contracts.facts import Breach
 from ruptura.core.detect.likelihood import Likelihood
 from ruptura.core.detect.protocol import SUSPICION, Prediction, Score
 from ruptura.core.series.registry import SeriesSpec
@@ -43,7 +44,7 @@ class Signal(msgspec.Struct, frozen=True, gc=False):
         point: The latest bucket of the series.
         log_odds: Logit of the probability of a rupture that the signal is by itself, prior
             included; None where it is evidence.
-        text: What the risk says of it; None: the sentence that all evidence has.
+        breach: Of a forecast, what there is to say of it.
         share: The deviation over the least one that is worth an alert by itself; of a forecast,
             its probability.
     """
@@ -56,7 +57,7 @@ class Signal(msgspec.Struct, frozen=True, gc=False):
     since: float
     point: SeriesPoint
     log_odds: float | None = None
-    text: str | None = None
+    breach: Breach | None = None
     share: float = 1.0
 
     def is_sound(self) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Literal
 
-from ruptura.core.contracts.document import AlertSignal, Cause
+from ruptura.core.contracts.document import AlertSignal
+from ruptura.core.contracts.facts import Term
 from ruptura.core.detect.forecast import FORECASTS
 
 Language = Literal["en", "pt-BR"]
@@ -25,7 +26,7 @@ _PROMISES: Final[dict[str, tuple[str, str]]] = {
 }
 
 
-def explain(signals: Sequence[AlertSignal], causes: Sequence[Cause], language: Language) -> str:
+def explain(signals: Sequence[AlertSignal], causes: Sequence[Term], language: Language) -> str:
     """Return what is seen, a line each, strongest first; then what other channels have to do.
 
     Args:
