@@ -22,7 +22,7 @@ from ruptura.core.contracts.facts import Prior, Term
 from ruptura.outputs.prometheus.metrics import Metrics
 from ruptura.settings import Settings
 from ruptura.worker.faust_metrics import FaustCollector
-from ruptura.worker.health import Pulse
+from ruptura.worker.health import Health
 
 PACKAGE = Path(import_module("ruptura").__path__[0])
 COLLECTED = {
@@ -54,7 +54,7 @@ def exposed() -> Mapping[str, Exposed]:
     """All samples by name, as a scrape would show them (`_total`, `_bucket` and the like)."""
     registry = CollectorRegistry()
     _fill(Metrics(registry, 1000))
-    registry.register(Pulse(lambda: 0.0))
+    registry.register(Health(lambda: 0.0))
     registry.register(_faust())
     standing = _settings_standing()
     if standing is not None:

@@ -12,7 +12,7 @@ import pytest
 from ruptura.assembly.build import changelog_topic, input_topics
 from ruptura.tools.topic_options import TopicOptions
 from ruptura.tools.topics import wanted_topics
-from ruptura.worker.app import PAGES
+from ruptura.worker.pages import PAGES
 from tests.deploy.manifests import (
     DEPLOY,
     KUBERNETES,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ruptura.files.atomic_write import whole_file
+from ruptura.files.atomic_write import atomic_write
 
 
 def names(folder: Path) -> list[str]:
@@ -22,7 +22,7 @@ def names(folder: Path) -> list[str]:
 def test_until_it_is_finished_the_old_file_stands(tmp_path: Path) -> None:
     path = tmp_path / "out"
     path.write_text("old")
-    with whole_file(path) as draft:
+    with atomic_write(path) as draft:
         draft.write_text("new")
         assert path.read_text() == "old"
     assert path.read_text() == "new"
@@ -31,7 +31,7 @@ def test_until_it_is_finished_the_old_file_stands(tmp_path: Path) -> None:
 
 def test_until_it_is_finished_a_new_file_is_absent(tmp_path: Path) -> None:
     path = tmp_path / "out"
-    with whole_file(path) as draft:
+    with atomic_write(path) as draft:
         draft.write_text("new")
         assert not path.exists()
     assert path.read_text() == "new"
@@ -45,7 +45,7 @@ def test_what_fails_leaves_the_old_file_and_nothing_else(
     path.write_text("old")
 
     def fail() -> None:
-        with whole_file(path) as draft:
+        with atomic_write(path) as draft:
             draft.write_text("ne")
             raise fault
 
@@ -61,8 +61,8 @@ def test_a_program_that_is_killed_leaves_the_old_file(tmp_path: Path) -> None:
     program = """
 import os, signal, sys
 from pathlib import Path
-from ruptura.files.atomic_write import whole_file
-with whole_file(Path(sys.argv[1])) as draft:
+from ruptura.files.atomic_write import atomic_write
+with atomic_write(Path(sys.argv[1])) as draft:
     draft.write_text("ne")
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -73,7 +73,7 @@ with whole_file(Path(sys.argv[1])) as draft:
 
 def test_the_draft_has_the_name_of_the_file_which_gzip_writes_into_it(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl.gz"
-    with whole_file(path) as draft, gzip.GzipFile(draft, "wb", mtime=0) as stream:
+    with atomic_write(path) as draft, gzip.GzipFile(draft, "wb", mtime=0) as stream:
         stream.write(b"{}")
     with gzip.GzipFile(tmp_path / "straight.gz", "wb", mtime=0) as stream:
         stream.write(b"{}")
@@ -84,7 +84,7 @@ def test_the_draft_has_the_name_of_the_file_which_gzip_writes_into_it(tmp_path: 
 def test_it_may_be_read_by_whom_the_users_mask_allows(tmp_path: Path) -> None:
     straight, path = tmp_path / "straight", tmp_path / "out"
     straight.write_text("")
-    with whole_file(path) as draft:
+    with atomic_write(path) as draft:
         draft.write_text("")
     assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(straight.stat().st_mode)
 
@@ -94,7 +94,7 @@ def test_a_symbolic_link_stays_one(tmp_path: Path) -> None:
     target, link = tmp_path / "elsewhere" / "target", tmp_path / "link"
     target.write_text("old")
     link.symlink_to(target)
-    with whole_file(link) as draft:
+    with atomic_write(link) as draft:
         draft.write_text("new")
     assert link.is_symlink()
     assert target.read_text() == "new"
@@ -106,7 +106,7 @@ def test_a_pipe_is_written_to_not_replaced(tmp_path: Path) -> None:
     os.mkfifo(path)
     reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        with whole_file(path) as draft:
+        with atomic_write(path) as draft:
             draft.write_text("new")
         assert os.read(reader, 100) == b"new"
     finally:
@@ -116,6 +116,6 @@ def test_a_pipe_is_written_to_not_replaced(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_absent_is_an_error_that_names_the_file(tmp_path: Path) -> None:
     path = tmp_path / "absent" / "out"
-    with pytest.raises(FileNotFoundError) as raised, whole_file(path):
+    with pytest.raises(FileNotFoundError) as raised, atomic_write(path):
         pytest.fail("there is nowhere to write to")
     assert raised.value.filename == str(path)

@@ -23,7 +23,7 @@ from ruptura.outputs.prometheus.metrics import CONTENT_TYPE
 from ruptura.settings import KafkaSettings, Settings
 from ruptura.tools.demo.embedded import embedded_broker
 from ruptura.worker import app as worker
-from ruptura.worker import logs, preflight
+from ruptura.worker import faust_app, logs, pages, preflight, start
 from ruptura.worker.checkpoints.changelog import StateTable
 from ruptura.worker.pace import Pace
 from tests.integration.workers import WorkerProcess, tuned
@@ -70,7 +70,7 @@ def test_another_level_of_the_log_is_taken_over_with_the_settings(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def scenario() -> None:
-        made = worker.Worker(Settings(), 4, 7071, worker.Vitals(Settings()))
+        made = worker.Worker(Settings(), 4, 7071, pages.Pages(Settings()))
         reconfigured: list[Config] = []
 
         async def reconfigure(config: Config) -> None:
@@ -98,7 +98,7 @@ def test_settings_reach_faust() -> None:
     settings = with_kafka(
         bootstrap_servers="one:1,two:2", group_id="g", session_timeout_seconds=30.0
     )
-    conf = worker._app(settings, 12, 7070).conf
+    conf = faust_app.make_app(settings, 12, 7070).conf
     assert conf.id == "g"
     assert [str(url) for url in conf.broker] == ["kafka://one:1", "kafka://two:2"]
     assert conf.broker_session_timeout == 30.0
@@ -112,8 +112,8 @@ def test_settings_reach_faust() -> None:
 
 
 def test_credentials_reach_faust() -> None:
-    assert worker._credentials(with_kafka()) is None
-    tls = worker._credentials(with_kafka(security_protocol="SSL"))
+    assert faust_app.credentials(with_kafka()) is None
+    tls = faust_app.credentials(with_kafka(security_protocol="SSL"))
     assert tls.protocol.value == "SSL"
     assert isinstance(tls.context, ssl.SSLContext)
     for protocol, has_context in (("SASL_PLAINTEXT", False), ("SASL_SSL", True)):
@@ -123,7 +123,7 @@ def test_credentials_reach_faust() -> None:
             sasl_username="u",
             sasl_password="p",  # noqa: S106 - made up
         )
-        sasl = worker._credentials(settings)
+        sasl = faust_app.credentials(settings)
         assert sasl.protocol.value == protocol
         assert sasl.mechanism.value == "SCRAM-SHA-512"
         assert (sasl.username, sasl.password) == ("u", "p")
@@ -132,7 +132,7 @@ def test_credentials_reach_faust() -> None:
 
 @pytest.mark.parametrize("name", ["/metrics", "/healthz", "/readyz"])
 def test_the_pages_are_where_they_are_documented(name: str) -> None:
-    made = worker.Worker(Settings(), 4, 7071, worker.Vitals(Settings()))
+    made = worker.Worker(Settings(), 4, 7071, pages.Pages(Settings()))
     assert name in made.app.web.views
 
 
@@ -142,7 +142,7 @@ def test_fetching_and_standby_are_as_pace_and_settings_say() -> None:
         default, worker=msgspec.structs.replace(default.worker, standby_replicas=2)
     )
     pace = Pace(max_fetched_bytes=1 << 21, fetch_max_wait_seconds=0.125)
-    app: Any = worker._app(settings, 12, 7070, pace)
+    app: Any = faust_app.make_app(settings, 12, 7070, pace)
     assert app.conf.table_standby_replicas == 2
     assert app.conf.Table is StateTable
     assert app.batching.topics == set(input_topics(settings))
@@ -154,32 +154,32 @@ def test_a_record_of_aiokafka_becomes_one_of_ours() -> None:
     raw = SimpleNamespace(
         offset=7, timestamp=1_500, key=b"k", value=None, headers=[("a", b"1"), ("b", None)]
     )
-    assert worker._record(TP("t", 3), raw) == Record(
+    assert faust_app.to_record(TP("t", 3), raw) == Record(
         "t", 3, 7, 1.5, b"k", None, (("a", b"1"), ("b", b""))
     )
     raw.headers = []
-    assert worker._record(TP("t", 3), raw).headers == ()
+    assert faust_app.to_record(TP("t", 3), raw).headers == ()
 
 
 # What it shows of itself.
 
 
-def vitals(monkeypatch: pytest.MonkeyPatch, *, age: float = 0.0) -> worker.Vitals:
+def shown(monkeypatch: pytest.MonkeyPatch, *, age: float = 0.0) -> pages.Pages:
     now = [1_000.0]
-    monkeypatch.setattr("ruptura.worker.app.time", SimpleNamespace(monotonic=lambda: now[0]))
-    made = worker.Vitals(Settings())
+    monkeypatch.setattr("ruptura.worker.pages.time", SimpleNamespace(monotonic=lambda: now[0]))
+    made = pages.Pages(Settings())
     now[0] += age
     return made
 
 
-def page(subject: worker.Vitals, path: str, *, is_ready: bool = True) -> tuple[int, Any]:
+def page(subject: pages.Pages, path: str, *, is_ready: bool = True) -> tuple[int, Any]:
     status, content, kind = subject.page(path, is_ready)
     assert kind == "application/json"
     return status, json.loads(content)
 
 
 def test_a_healthy_worker_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    subject = vitals(monkeypatch)
+    subject = shown(monkeypatch)
     assert page(subject, "/healthz") == (200, {"status": "ok", "reasons": []})
     assert page(subject, "/readyz") == (200, {"status": "ready", "reasons": []})
 
@@ -187,24 +187,24 @@ def test_a_healthy_worker_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_stands_still_fails_the_health_with_its_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    subject = vitals(monkeypatch, age=1_000.0)
+    subject = shown(monkeypatch, age=1_000.0)
     status, told = page(subject, "/healthz")
     assert (status, told["status"]) == (503, "failing")
-    assert told["reasons"] == subject.pulse.faults()
+    assert told["reasons"] == subject.health.faults()
     assert len(told["reasons"]) > 1
 
 
 def test_who_is_not_ready_says_whether_it_waits_for_kafka(monkeypatch: pytest.MonkeyPatch) -> None:
-    subject = vitals(monkeypatch)
+    subject = shown(monkeypatch)
     status, told = page(subject, "/readyz", is_ready=False)
     assert (status, told["status"]) == (503, "starting")
     assert told["reasons"] == ["partitions are not assigned and restored yet"]
-    subject.pulse.is_away = True
+    subject.health.is_away = True
     assert page(subject, "/readyz", is_ready=False)[1]["reasons"] == ["Kafka does not answer"]
 
 
 def test_metrics_are_of_the_worker_and_of_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    status, content, kind = vitals(monkeypatch).page("/metrics", is_ready=False)
+    status, content, kind = shown(monkeypatch).page("/metrics", is_ready=False)
     assert (status, kind) == (200, CONTENT_TYPE)
     for name in (b"ruptura_worker_beat_age_seconds{", b"ruptura_events_rejected_total{"):
         assert name in content
@@ -215,23 +215,23 @@ def test_while_kafka_is_away_at_the_start_the_pages_are_there_and_say_so(
 ) -> None:
     settings = Settings()
     port = preflight.free_port("127.0.0.1", 0)
-    subject = worker.Vitals(settings)
+    subject = pages.Pages(settings)
     seen: dict[str, tuple[int, bytes]] = {}
 
     async def check_topics(_settings: Settings) -> int:
         async with ClientSession() as session:
-            for path in worker.PAGES:
+            for path in pages.PAGES:
                 async with session.get(f"http://127.0.0.1:{port}{path}") as answer:
                     seen[path] = answer.status, await answer.read()
         return 12
 
     monkeypatch.setattr(preflight, "check_topics", check_topics)
-    assert asyncio.run(worker._prepare(settings, port, subject)) == 12
+    assert asyncio.run(start._prepare(settings, port, subject)) == 12
     assert seen["/healthz"][0] == 200, "to start us anew would not bring Kafka back"
     assert seen["/readyz"][0] == 503
     assert b"Kafka does not answer" in seen["/readyz"][1]
     assert b"ruptura_worker_kafka_reachable 0.0" in seen["/metrics"][1]
-    assert not subject.pulse.is_away
+    assert not subject.health.is_away
     assert preflight.free_port("127.0.0.1", port) == port, "Faust's server needs it now"
 
 
@@ -244,5 +244,5 @@ def test_what_keeps_it_from_starting_leaves_the_port_free(
     monkeypatch.setattr(preflight, "check_topics", check_topics)
     port = preflight.free_port("127.0.0.1", 0)
     with pytest.raises(preflight.NotReady):
-        asyncio.run(worker._prepare(Settings(), port, worker.Vitals(Settings())))
+        asyncio.run(start._prepare(Settings(), port, pages.Pages(Settings())))
     assert preflight.free_port("127.0.0.1", port) == port

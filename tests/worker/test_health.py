@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from prometheus_client import CollectorRegistry
 
-from ruptura.worker.health import DOUBT_SECONDS, LIMITS, Beat, Pulse
+from ruptura.worker.health import DOUBT_SECONDS, LIMITS, Beat, Health
 
 
 class Clock:
@@ -19,15 +19,15 @@ class Clock:
 @pytest.mark.parametrize("beat", list(LIMITS))
 def test_each_silence_beyond_its_limit_is_a_fault_of_its_own(beat: Beat) -> None:
     clock = Clock()
-    pulse = Pulse(clock)
+    health = Health(clock)
     limit, text = LIMITS[beat]
     clock.now += limit
-    pulse.feel(*(other for other in LIMITS if other != beat))
-    assert pulse.faults() == []
+    health.heartbeat(*(other for other in LIMITS if other != beat))
+    assert health.faults() == []
     clock.now += 0.5
-    assert pulse.faults() == [f"{text} for {limit:.0f} s"]
-    pulse.feel(beat)
-    assert pulse.faults() == []
+    assert health.faults() == [f"{text} for {limit:.0f} s"]
+    health.heartbeat(beat)
+    assert health.faults() == []
 
 
 def test_the_loop_may_stand_still_for_half_a_minute() -> None:
@@ -36,12 +36,12 @@ def test_the_loop_may_stand_still_for_half_a_minute() -> None:
 
 def test_the_ages_are_metrics() -> None:
     clock = Clock()
-    pulse = Pulse(clock)
-    pulse.partitions = 6
+    health = Health(clock)
+    health.partitions = 6
     registry = CollectorRegistry()
-    registry.register(pulse)
+    registry.register(health)
     clock.now += 2.5
-    pulse.feel("poll")
+    health.heartbeat("poll")
     ages = {
         beat: registry.get_sample_value("ruptura_worker_beat_age_seconds", {"beat": beat})
         for beat in LIMITS
@@ -49,32 +49,32 @@ def test_the_ages_are_metrics() -> None:
     assert ages == {"step": 2.5, "poll": 0.0, "commit": 2.5, "checkpoint": 2.5, "assignment": 2.5}
     assert registry.get_sample_value("ruptura_worker_partitions") == 6
     assert registry.get_sample_value("ruptura_worker_kafka_reachable") == 1
-    pulse.is_away = True
+    health.is_away = True
     assert registry.get_sample_value("ruptura_worker_kafka_reachable") == 0
 
 
 def test_without_kafka_nothing_is_held_against_the_worker() -> None:
     clock = Clock()
-    pulse = Pulse(clock)
+    health = Health(clock)
     clock.now += 10_000
-    assert len(pulse.faults()) == len(LIMITS)
-    pulse.is_away = True
-    assert pulse.faults() == []
-    pulse.is_away = False
-    assert len(pulse.faults()) == len(LIMITS)
+    assert len(health.faults()) == len(LIMITS)
+    health.is_away = True
+    assert health.faults() == []
+    health.is_away = False
+    assert len(health.faults()) == len(LIMITS)
 
 
 def test_kafka_is_heard_while_it_answers_and_is_not_known_to_be_away() -> None:
     clock = Clock()
-    pulse = Pulse(clock)
+    health = Health(clock)
     heard = []
     for seconds in (DOUBT_SECONDS - 0.1, 0.1):
         clock.now += seconds
-        heard.append(pulse.is_heard)
-    pulse.feel("poll")
-    heard.append(pulse.is_heard)
-    pulse.is_away = True
-    heard.append(pulse.is_heard)
+        heard.append(health.is_heard)
+    health.heartbeat("poll")
+    heard.append(health.is_heard)
+    health.is_away = True
+    heard.append(health.is_heard)
     assert heard == [True, False, True, False]
 
 

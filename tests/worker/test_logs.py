@@ -89,7 +89,7 @@ def test_a_library_that_repeats_itself_is_heard_once_and_we_every_time(
 
 def test_hushed_libraries_say_nothing_and_we_go_on(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("info", "json")
-    logs.hush()
+    logs.mute_libraries()
     logging.getLogger("faust.app.ruptura").critical("We experienced a crash!")
     structlog.get_logger("ruptura.worker").info("worker stopped")
     assert [line["event"] for line in lines(capsys)] == ["worker stopped"]

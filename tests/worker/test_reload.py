@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from ruptura.settings import Settings, fingerprint, load, load_with_origins
 from ruptura.worker import reload
-from ruptura.worker.reload import Reloader, Standing
+from ruptura.worker.reload import Reloader, SettingsStatus
 
 QUIET = "[alert]\nwarning_risk = 0.6\n"
 LOUD = "[alert]\nwarning_risk = 0.3\n"
@@ -29,7 +29,7 @@ class Scene:
         self.started = load(self.path, {})
         self.now = 1000.0
         self.registry = CollectorRegistry()
-        standing = Standing(self.started, lambda: self.now)
+        standing = SettingsStatus(self.started, lambda: self.now)
         self.registry.register(standing)
         self.reloader = Reloader(self.path, self.started, standing)
         self.applied: list[Settings] = []
@@ -164,7 +164,7 @@ class TestWatching:
             os.utime(tmp_path / name / "ruptura.toml", (1, 1))
         data = tmp_path / "..data"
         data.symlink_to("one")
-        standing = Standing(Settings())
+        standing = SettingsStatus(Settings())
         subject = Reloader(data / "ruptura.toml", Settings(), standing)
         asyncio.run(subject.reload(_take))
         assert not any(subject.has_changed() for _ in range(3))
@@ -219,7 +219,7 @@ class TestRunning:
             stop = iter([False] * 5 + [True])
             await subject.run(_take, lambda: next(stop))
 
-        subject = Reloader(None, Settings(), Standing(Settings()))
+        subject = Reloader(None, Settings(), SettingsStatus(Settings()))
         monkeypatch.delenv("RUPTURA_CONFIG", raising=False)
         with capture_logs() as said:
             asyncio.run(running())
@@ -248,6 +248,6 @@ class TestKeysWithoutEffect:
         scene = Scene(tmp_path, self.RETIRED)
         told = load_with_origins(scene.path, {}).warnings
         scene.reloader = Reloader(
-            scene.path, scene.started, Standing(scene.started, lambda: 0.0), told
+            scene.path, scene.started, SettingsStatus(scene.started, lambda: 0.0), told
         )
         assert [line["log_level"] for line in scene.reload()] == ["info"]

@@ -10,7 +10,7 @@ import zstandard
 from ruptura.assembly.build import build_engine
 from ruptura.core import history
 from ruptura.core.engine import Engine
-from ruptura.files.atomic_write import whole_file
+from ruptura.files.atomic_write import atomic_write
 from ruptura.settings import Settings
 
 MAX_BYTES: Final = 4 << 30
@@ -56,5 +56,5 @@ def write_history(engine: Engine, path: Path) -> None:
         for service in engine.services(partition)
     ]
     frame = zstandard.ZstdCompressor(level=3, write_checksum=True).compress(history.dump(states))
-    with whole_file(path) as draft:
+    with atomic_write(path) as draft:
         draft.write_bytes(frame)

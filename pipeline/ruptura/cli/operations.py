@@ -44,7 +44,7 @@ def worker(config: Path | None, state_in: Path | None) -> None:
     refused whole: the log says why, and the metric ruptura_settings_reload_successful is 0.
     """
     from ruptura.worker import logs
-    from ruptura.worker.app import run_worker
+    from ruptura.worker.start import run_worker
 
     loaded = load_with_origins(config, os.environ)
     settings = loaded.settings

@@ -14,7 +14,7 @@ from pathlib import Path
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Give a file of the same name to write, which takes the place of `path` when the block ends.
 
     Until then `path` is as it was, and so it stays if the block raises. What is no regular file,

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from ruptura.assembly.registry import series_registry
-from ruptura.files.atomic_write import whole_file
+from ruptura.files.atomic_write import atomic_write
 from ruptura.files.recording import open_for_writing, to_line
 from ruptura.simulator import Labels, load_scenario, shipped, simulate
 
@@ -61,12 +61,12 @@ def run_simulation(
     except ValueError as error:
         raise ScenarioError(str(error)) from None
     by_topic: Counter[str] = Counter()
-    with whole_file(output) as draft, open_for_writing(draft) as stream:
+    with atomic_write(output) as draft, open_for_writing(draft) as stream:
         for record in simulation.records:
             stream.write(to_line(record, "logappend") + b"\n")
             by_topic[record.topic] += 1
     if labels is not None:
-        with whole_file(labels) as draft:
+        with atomic_write(labels) as draft:
             draft.write_bytes(_document(simulation.labels))
     return SimulateSummary(
         len(simulation.records),

@@ -24,8 +24,8 @@ DOUBT_SECONDS: Final = 10.0
 """After so long without an answer of Kafka we are not ready, and ask whether it is there at all."""
 
 
-class Pulse(Collector):
-    """When each of the beats was last felt.
+class Health(Collector):
+    """When each of the beats was last heard.
 
     Args:
         clock: Monotonic time in seconds.
@@ -39,18 +39,18 @@ class Pulse(Collector):
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._felt: dict[Beat, float] = dict.fromkeys(LIMITS, clock())
+        self._heard: dict[Beat, float] = dict.fromkeys(LIMITS, clock())
         self.partitions = 0
         self.state_bytes = 0
         self.is_away = False
 
-    def feel(self, *beats: Beat) -> None:
+    def heartbeat(self, *beats: Beat) -> None:
         """Note that something has happened, or has no cause to."""
-        self._felt.update(dict.fromkeys(beats, self._clock()))
+        self._heard.update(dict.fromkeys(beats, self._clock()))
 
     def age(self, beat: Beat) -> float:
-        """Return how long ago a beat was felt, in seconds."""
-        return self._clock() - self._felt[beat]
+        """Return how long ago a beat was heard, in seconds."""
+        return self._clock() - self._heard[beat]
 
     @property
     def is_heard(self) -> bool:
@@ -75,7 +75,7 @@ class Pulse(Collector):
             "checkpoint, was assigned.",
             labels=["beat"],
         )
-        for beat in self._felt:
+        for beat in self._heard:
             ages.add_metric([beat], self.age(beat))
         yield ages
         yield GaugeMetricFamily(

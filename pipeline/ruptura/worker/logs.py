@@ -44,7 +44,7 @@ def configure(level: str, style: Literal["json", "console"]) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    unhush()  # their routine notes drown ours; their warnings do not
+    unmute_libraries()  # their routine notes drown ours; their warnings do not
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -53,13 +53,13 @@ def configure(level: str, style: Literal["json", "console"]) -> None:
     )
 
 
-def hush() -> None:
+def mute_libraries() -> None:
     """Silence the libraries: what ails us is said, and they would say it ten times."""
     for chatty in _CHATTY:
         logging.getLogger(chatty).setLevel(_SILENT)
 
 
-def unhush() -> None:
+def unmute_libraries() -> None:
     """Let the libraries speak again."""
     level = logging.DEBUG if logging.getLogger().isEnabledFor(logging.DEBUG) else logging.WARNING
     for chatty in _CHATTY:

@@ -35,7 +35,7 @@ _NAP_SECONDS: Final = 0.2  # between two looks at whether a signal has come
 _log = structlog.get_logger("ruptura.worker")
 
 
-class Standing(Collector):
+class SettingsStatus(Collector):
     """Which settings are in force, as gauges.
 
     Args:
@@ -84,7 +84,7 @@ class Reloader:
     Args:
         path: The file; None: there is none, and only the environment counts.
         settings: In force.
-        standing: Is told of every attempt.
+        status: Is told of every attempt.
         warnings: What has been warned of already.
     """
 
@@ -92,13 +92,13 @@ class Reloader:
         self,
         path: Path | None,
         settings: Settings,
-        standing: Standing,
+        status: SettingsStatus,
         warnings: Sequence[str] = (),
     ) -> None:
         self._warned = set(warnings)
         self._path = path
         self._settings = settings
-        self._standing = standing
+        self._status = status
         self._is_asked = False
         # What the file held; nothing is known yet, so that what has changed before is seen too.
         self._tried: bytes | None = None
@@ -153,13 +153,13 @@ class Reloader:
             if found:
                 await apply(settings)
         except Exception as error:  # noqa: BLE001 - whatever it is, the worker goes on as before
-            self._standing.refuse()
+            self._status.refuse()
             is_ours = isinstance(error, SettingsError)
             cause = str(error) if is_ours else f"{type(error).__name__}: {error}"
             _log.error("settings refused; those of before stay in force", cause=cause)
             return
         self._settings = settings
-        self._standing.take(settings)
+        self._status.take(settings)
         for warning in warnings:
             if warning not in self._warned:
                 _log.warning("setting without effect", cause=warning)

@@ -16,7 +16,7 @@ from ruptura.core.engine import Engine
 from ruptura.core.state import EVENT_IDS, load_clocks, load_service
 from ruptura.settings import Settings
 from ruptura.worker.checkpoints.checkpoint import Checkpoints
-from ruptura.worker.checkpoints.fenced_changelog import Ledger, epoch_of
+from ruptura.worker.checkpoints.fenced_changelog import FencedChangelog, epoch_of
 from tests.integration.crash.load import Position, Undisturbed
 from tests.integration.workers import PARTITIONS, alerts_on, read_topic, seconds
 
@@ -101,15 +101,15 @@ def _dead_letters(settings: Settings, bad: set[Position]) -> Iterator[str]:
 
 def restored(settings: Settings) -> Engine:
     """An engine with the state that a worker would have that started now."""
-    ledgers: dict[int, Ledger] = {}
+    changelogs: dict[int, FencedChangelog] = {}
     for record in read_topic(settings, changelog_topic(settings)):
-        ledgers.setdefault(record.partition, Ledger()).apply(
+        changelogs.setdefault(record.partition, FencedChangelog()).apply(
             record.offset, record.key, record.value, epoch_of(record.headers)
         )
     engine = build_engine(settings)
     checkpoints = Checkpoints(engine)
-    for partition, ledger in ledgers.items():
-        _, refused = checkpoints.restore(partition, ledger.entries)
+    for partition, changelog in changelogs.items():
+        _, refused = checkpoints.restore(partition, changelog.entries)
         assert not refused, f"{refused} entries of partition {partition} are refused"
     return engine
 

@@ -11,7 +11,7 @@ import time
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
-from ruptura.tools.demo import leash
+from ruptura.tools.demo import child_guard
 from ruptura.tools.demo.embedded import PARTITIONS, EmbeddedBrokerError, embedded_broker
 
 HOLDER = """
@@ -75,7 +75,7 @@ def test_it_ends_with_its_parent_even_if_that_is_killed() -> None:
 
 def test_a_broker_that_does_not_start_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
     failing = [sys.executable, "-c", "import sys; sys.exit('no port is free')"]
-    monkeypatch.setattr(leash, "leashed", lambda *_: failing)
+    monkeypatch.setattr(child_guard, "guarded", lambda *_: failing)
     with (
         pytest.raises(EmbeddedBrokerError, match="ended with code 1: no port is free"),
         embedded_broker(),

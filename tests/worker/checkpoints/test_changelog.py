@@ -1,4 +1,4 @@
-"""What Faust reads reaches the ledgers; what we write bears our epoch and lands there too."""
+"""What Faust reads reaches the fenced changelog; what we write bears our epoch and lands there."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Topic:
 def table(topic: Topic | None = None) -> Any:
     """Our table, without the app around it."""
     bare: Any = object.__new__(StateTable)
-    bare._ledgers = {}
+    bare._changelogs = {}
     bare._topic = topic
     return bare
 
@@ -63,7 +63,7 @@ def test_what_faust_reads_reaches_the_ledger_of_its_partition() -> None:
             event(7, None, b"foreign", epoch_header(2)),
         ]
     )
-    first, second = subject.ledger(0), subject.ledger(1)
+    first, second = subject.changelog(0), subject.changelog(1)
     assert first.entries == {b"a": b"1", b"b": b"2"}
     assert (first.offset, first.epoch, first.outdated, first.foreign) == (7, 2, 1, 2)
     assert (second.entries, second.offset) == ({b"a": b"3"}, 9)
@@ -74,7 +74,7 @@ def test_faust_reads_on_after_what_the_ledger_holds() -> None:
     subject.apply_changelog_batch([event(3, b"a", b"1", None)])
     assert subject.persisted_offset(TP(CHANGELOG, 0)) == 3
     assert subject.persisted_offset(TP(CHANGELOG, 1)) is None
-    subject.ledger(1)
+    subject.changelog(1)
     assert subject.persisted_offset(TP(CHANGELOG, 1)) is None
 
 
@@ -89,10 +89,10 @@ def test_partitions_that_are_neither_ours_nor_stood_by_for_are_dropped(
     monkeypatch.setattr("faust.Table.on_recovery_completed", completed)
     subject = table()
     for partition in range(3):
-        subject.ledger(partition)
+        subject.changelog(partition)
     active, standby = {TP(CHANGELOG, 0)}, {TP(CHANGELOG, 2)}
     asyncio.run(subject.on_recovery_completed(active, standby))
-    assert set(subject.ledgers()) == {0, 2}
+    assert set(subject.changelogs()) == {0, 2}
     assert told == [(active, standby)]
 
 
@@ -116,16 +116,16 @@ def test_an_entry_counts_once_the_broker_has_it_and_bears_the_epoch() -> None:
         landing = asyncio.ensure_future(await subject.write(0, b"k", b"v", 7))
         await asyncio.sleep(0)
         assert not landing.done()
-        assert b"k" not in subject.ledger(0).entries
+        assert b"k" not in subject.changelog(0).entries
         [entry] = topic.sent
         assert (entry["partition"], entry["key"], entry["value"]) == (0, b"k", b"v")
         assert epoch_of(entry["headers"]) == 7
         topic.land(0, 2)
         await landing
 
-    ledger = write(scenario, read=2).ledger(0)
-    assert ledger.entries == {b"read": b"1", b"k": b"v"}
-    assert (ledger.offset, ledger.epoch) == (2, 7)
+    changelog = write(scenario, read=2).changelog(0)
+    assert changelog.entries == {b"read": b"1", b"k": b"v"}
+    assert (changelog.offset, changelog.epoch) == (2, 7)
 
 
 def test_a_deletion_is_written_and_counts_too() -> None:
@@ -135,12 +135,12 @@ def test_a_deletion_is_written_and_counts_too() -> None:
         await landing
         assert topic.sent[0]["value"] is None
 
-    assert write(scenario, read=2).ledger(0).entries == {}
+    assert write(scenario, read=2).changelog(0).entries == {}
 
 
 def test_what_others_wrote_between_is_not_passed_over() -> None:
-    """A worker that was paused writes behind its successor. Were its ledger to go on from its own
-    entry, it would lack the successor's when the partition comes back to it."""
+    """A worker that was paused writes behind its successor. Were its changelog to go on from its
+    own entry, it would lack the successor's when the partition comes back to it."""
 
     async def scenario(subject: Any, topic: Topic) -> None:
         for number, offset in enumerate((5, 6)):  # the successor has written 2, 3 and 4
@@ -157,9 +157,9 @@ def test_what_others_wrote_between_is_not_passed_over() -> None:
             ]
         )
 
-    ledger = write(scenario, read=2).ledger(0)
-    assert ledger.entries == {b"read": b"2", b"k": b"2"}
-    assert (ledger.offset, ledger.outdated) == (6, 2)
+    changelog = write(scenario, read=2).changelog(0)
+    assert changelog.entries == {b"read": b"2", b"k": b"2"}
+    assert (changelog.offset, changelog.outdated) == (6, 2)
 
 
 def test_what_lands_after_the_partition_was_dropped_is_nobody_s() -> None:
@@ -168,7 +168,7 @@ def test_what_lands_after_the_partition_was_dropped_is_nobody_s() -> None:
         topic.land(0, 0)
         await landing
 
-    assert 1 not in write(scenario, read=2).ledgers()
+    assert 1 not in write(scenario, read=2).changelogs()
 
 
 def test_a_broker_that_does_not_take_it_is_an_error_and_nothing_counts() -> None:
@@ -178,4 +178,4 @@ def test_a_broker_that_does_not_take_it_is_an_error_and_nothing_counts() -> None
         with pytest.raises(RuntimeError, match="not taken"):
             await landing
 
-    assert write(scenario, read=2).ledger(0).offset == 1
+    assert write(scenario, read=2).changelog(0).offset == 1

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ruptura.core.engine import Engine
 from ruptura.core.state import VERSION
 from ruptura.worker.checkpoints.checkpoint import PART_BYTES, Checkpoints
-from ruptura.worker.checkpoints.fenced_changelog import Ledger, epoch_header, epoch_of
+from ruptura.worker.checkpoints.fenced_changelog import FencedChangelog, epoch_header, epoch_of
 from tests.simulation.contact_centre import (
     HOUR,
     MONDAY,
@@ -139,15 +139,15 @@ def sound(part_bytes: int) -> dict[str, bytes]:
 def test_a_hostile_log_is_read_and_restored_without_an_exception(
     log: list[tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]],
 ) -> None:
-    ledger = Ledger()
+    changelog = FencedChangelog()
     for offset, entry in enumerate(written(PART_BYTES).items()):
-        ledger.apply(offset, *entry, 1)
-    for offset, (key, value, headers) in enumerate(log, ledger.offset + 1):
-        ledger.apply(offset, key, value, epoch_of(headers))
-    assert ledger.foreign == sum(k is None or epoch_of(h) != 1 for k, _, h in log)
-    assert ledger.size == sum(map(len, ledger.entries.values()))
-    restored, refused = Checkpoints(fresh()).restore(0, ledger.entries)
-    assert max(restored, refused - 1) <= sum(key.startswith(SERVICE) for key in ledger.entries)
+        changelog.apply(offset, *entry, 1)
+    for offset, (key, value, headers) in enumerate(log, changelog.offset + 1):
+        changelog.apply(offset, key, value, epoch_of(headers))
+    assert changelog.foreign == sum(k is None or epoch_of(h) != 1 for k, _, h in log)
+    assert changelog.size == sum(map(len, changelog.entries.values()))
+    restored, refused = Checkpoints(fresh()).restore(0, changelog.entries)
+    assert max(restored, refused - 1) <= sum(key.startswith(SERVICE) for key in changelog.entries)
 
 
 @given(st.integers(2, 2**32))

@@ -5,57 +5,67 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ruptura.worker.checkpoints.fenced_changelog import EPOCH_HEADER, Ledger, epoch_header, epoch_of
+from ruptura.worker.checkpoints.fenced_changelog import (
+    EPOCH_HEADER,
+    FencedChangelog,
+    epoch_header,
+    epoch_of,
+)
 
 KEYS = [b"0/clock", b"0/service/a", b"0/service/b"]
 
 
 def test_the_newest_value_of_a_key_counts_and_none_deletes() -> None:
-    ledger = Ledger()
-    ledger.apply(0, b"a", b"1", 1)
-    ledger.apply(1, b"b", b"22", 1)
-    ledger.apply(2, b"a", b"333", 1)
-    assert ledger.entries == {b"a": b"333", b"b": b"22"}
-    assert (ledger.size, ledger.offset) == (5, 2)
-    ledger.apply(3, b"a", None, 1)
-    ledger.apply(4, b"c", None, 1)
-    assert (ledger.entries, ledger.size, ledger.offset) == ({b"b": b"22"}, 2, 4)
+    changelog = FencedChangelog()
+    changelog.apply(0, b"a", b"1", 1)
+    changelog.apply(1, b"b", b"22", 1)
+    changelog.apply(2, b"a", b"333", 1)
+    assert changelog.entries == {b"a": b"333", b"b": b"22"}
+    assert (changelog.size, changelog.offset) == (5, 2)
+    changelog.apply(3, b"a", None, 1)
+    changelog.apply(4, b"c", None, 1)
+    assert (changelog.entries, changelog.size, changelog.offset) == ({b"b": b"22"}, 2, 4)
 
 
 def test_what_a_replaced_worker_writes_is_left_out() -> None:
-    ledger = Ledger()
-    ledger.apply(0, b"a", b"old", 1)
-    ledger.apply(1, b"a", b"new", 2)
-    ledger.apply(2, b"a", b"zombie", 1)
-    ledger.apply(3, b"a", None, 1)
-    assert ledger.entries == {b"a": b"new"}
-    assert (ledger.outdated, ledger.foreign, ledger.epoch, ledger.offset) == (2, 0, 2, 3)
+    changelog = FencedChangelog()
+    changelog.apply(0, b"a", b"old", 1)
+    changelog.apply(1, b"a", b"new", 2)
+    changelog.apply(2, b"a", b"zombie", 1)
+    changelog.apply(3, b"a", None, 1)
+    assert changelog.entries == {b"a": b"new"}
+    assert (changelog.outdated, changelog.foreign, changelog.epoch, changelog.offset) == (
+        2,
+        0,
+        2,
+        3,
+    )
 
 
 def test_entries_of_a_replaced_worker_from_before_stay_until_they_are_overwritten() -> None:
-    ledger = Ledger()
-    ledger.apply(0, b"a", b"1", 1)
-    ledger.apply(1, b"b", b"2", 2)
-    assert ledger.entries == {b"a": b"1", b"b": b"2"}
+    changelog = FencedChangelog()
+    changelog.apply(0, b"a", b"1", 1)
+    changelog.apply(1, b"b", b"2", 2)
+    assert changelog.entries == {b"a": b"1", b"b": b"2"}
 
 
 def test_what_bears_no_epoch_or_key_is_foreign() -> None:
-    ledger = Ledger()
-    ledger.apply(0, None, b"x", 5)
-    ledger.apply(1, b"a", b"x", None)
-    assert ledger.entries == {}
-    assert (ledger.foreign, ledger.epoch, ledger.offset) == (2, 0, 1)
+    changelog = FencedChangelog()
+    changelog.apply(0, None, b"x", 5)
+    changelog.apply(1, b"a", b"x", None)
+    assert changelog.entries == {}
+    assert (changelog.foreign, changelog.epoch, changelog.offset) == (2, 0, 1)
 
 
 def test_an_entry_that_is_handed_over_once_more_takes_nothing_back() -> None:
     # Faust had read our own claim, kept it in a buffer, and flushed it at the next rebalance.
-    ledger = Ledger()
-    ledger.apply(63, b"clock", b"old", 10)
-    ledger.apply(64, b"clock", b"old", 12)
-    ledger.apply(65, b"clock", b"new", 12)
-    ledger.apply(64, b"clock", b"old", 12)
-    assert ledger.entries == {b"clock": b"new"}
-    assert (ledger.offset, ledger.outdated) == (65, 0)
+    changelog = FencedChangelog()
+    changelog.apply(63, b"clock", b"old", 10)
+    changelog.apply(64, b"clock", b"old", 12)
+    changelog.apply(65, b"clock", b"new", 12)
+    changelog.apply(64, b"clock", b"old", 12)
+    assert changelog.entries == {b"clock": b"new"}
+    assert (changelog.offset, changelog.outdated) == (65, 0)
 
 
 @settings(deadline=None)
@@ -66,7 +76,7 @@ def test_an_entry_that_is_handed_over_once_more_takes_nothing_back() -> None:
 def test_however_often_entries_come_again_the_ledger_is_that_of_the_log(
     log: list[tuple[bytes, bytes | None]], again: st.DataObject
 ) -> None:
-    once, often = Ledger(), Ledger()
+    once, often = FencedChangelog(), FencedChangelog()
     for offset, (key, value) in enumerate(log):
         once.apply(offset, key, value, 1)
         often.apply(offset, key, value, 1)
@@ -76,28 +86,28 @@ def test_however_often_entries_come_again_the_ledger_is_that_of_the_log(
 
 
 def test_a_hostile_epoch_does_not_shut_out_those_who_follow() -> None:
-    ledger = Ledger()
-    ledger.apply(0, b"a", b"1", 3)
+    changelog = FencedChangelog()
+    changelog.apply(0, b"a", b"1", 3)
     for number, hostile in enumerate(((1 << 64) - 1, 1 << 63, 1 << 40), 1):
-        ledger.apply(number, b"a", b"hostile", hostile)
-    assert ledger.foreign == 3
-    ledger.apply(4, b"a", b"2", 4)
-    assert ledger.entries == {b"a": b"2"}
+        changelog.apply(number, b"a", b"hostile", hostile)
+    assert changelog.foreign == 3
+    changelog.apply(4, b"a", b"2", 4)
+    assert changelog.entries == {b"a": b"2"}
 
 
 def test_taking_over_exceeds_every_epoch_that_was_seen() -> None:
-    assert Ledger().takeover(1) == 1
-    assert Ledger(epoch=7).takeover(9) == 9
+    assert FencedChangelog().takeover(1) == 1
+    assert FencedChangelog(epoch=7).takeover(9) == 9
     # The group was deleted, and its generations count from 1 again.
-    assert Ledger(epoch=7).takeover(1) == 8
-    assert Ledger(epoch=7).takeover(7) == 8
+    assert FencedChangelog(epoch=7).takeover(1) == 8
+    assert FencedChangelog(epoch=7).takeover(7) == 8
 
 
 def test_the_entries_of_one_who_took_over_after_the_group_counts_anew_are_believed() -> None:
-    ledger = Ledger()
-    ledger.apply(0, b"a", b"1", 40)
-    ledger.apply(1, b"a", b"2", ledger.takeover(1))
-    assert ledger.entries == {b"a": b"2"}
+    changelog = FencedChangelog()
+    changelog.apply(0, b"a", b"1", 40)
+    changelog.apply(1, b"a", b"2", changelog.takeover(1))
+    assert changelog.entries == {b"a": b"2"}
 
 
 @settings(deadline=None)  # other work on the machine is no fault
@@ -163,31 +173,31 @@ def test_a_reader_believes_the_newest_owner_whoever_else_still_writes(data: st.D
             believed.pop(key, None)
             if told is not None:
                 believed[key] = told
-    ledger = read(log)
-    assert ledger.entries == believed
-    assert (ledger.outdated, ledger.foreign) == (outdated, foreign)
-    assert ledger.offset == len(log) - 1
-    assert ledger.size == sum(map(len, believed.values()))
+    changelog = read(log)
+    assert changelog.entries == believed
+    assert (changelog.outdated, changelog.foreign) == (outdated, foreign)
+    assert changelog.offset == len(log) - 1
+    assert changelog.size == sum(map(len, believed.values()))
 
 
-def read(log: list[tuple[bytes | None, bytes | None, int | None]]) -> Ledger:
-    ledger = Ledger()
+def read(log: list[tuple[bytes | None, bytes | None, int | None]]) -> FencedChangelog:
+    changelog = FencedChangelog()
     for offset, (key, value, epoch) in enumerate(log):
-        ledger.apply(offset, key, value, epoch)
-    return ledger
+        changelog.apply(offset, key, value, epoch)
+    return changelog
 
 
 @settings(deadline=None)  # other work on the machine is no fault
 @given(st.data())
 def test_no_zombie_undoes_what_the_owner_wrote(data: st.DataObject) -> None:
     """However the writes of older epochs are strewn in after an owner's own, its own stay."""
-    ledger = Ledger()
+    changelog = FencedChangelog()
     for offset in range(data.draw(st.integers(0, 5))):
-        ledger.apply(offset, data.draw(st.sampled_from(KEYS)), b"before", 1)
-    epoch = ledger.takeover(1)
-    ledger.apply(10, KEYS[0], b"owner", epoch)
+        changelog.apply(offset, data.draw(st.sampled_from(KEYS)), b"before", 1)
+    epoch = changelog.takeover(1)
+    changelog.apply(10, KEYS[0], b"owner", epoch)
     zombies = st.tuples(st.sampled_from(KEYS), st.none() | st.binary(), st.integers(0, epoch - 1))
-    before = dict(ledger.entries)
+    before = dict(changelog.entries)
     for number, (key, value, older) in enumerate(data.draw(st.lists(zombies))):
-        ledger.apply(11 + number, key, value, older)
-    assert ledger.entries == before
+        changelog.apply(11 + number, key, value, older)
+    assert changelog.entries == before

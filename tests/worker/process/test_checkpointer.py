@@ -11,7 +11,7 @@ import pytest
 from faust.types import TP
 
 from ruptura.core.contracts.effects import Effects
-from ruptura.worker.health import Pulse
+from ruptura.worker.health import Health
 from ruptura.worker.process import checkpointer as module
 from ruptura.worker.process.checkpointer import Checkpointer
 from ruptura.worker.process.membership import Membership
@@ -86,7 +86,7 @@ class Scene:
             SimpleNamespace(write=self._write),  # type: ignore[arg-type]  # a stand-in
             sources,
             self.membership,
-            Pulse(lambda: 0.0),
+            Health(lambda: 0.0),
         )
 
     async def _unasked(self) -> bool:

@@ -15,7 +15,8 @@ from ruptura.core.contracts.effects import Effects
 from ruptura.core.contracts.event import Reason, Rejection
 from ruptura.core.contracts.record import Record
 from ruptura.settings import Settings
-from ruptura.worker.health import Pulse
+from ruptura.worker.health import Health
+from ruptura.worker.pace import Pace
 from ruptura.worker.process import membership, processor
 from ruptura.worker.process.processor import Processor
 from ruptura.worker.routes.input_queue import QueuedBatch
@@ -64,7 +65,9 @@ class Scene:
             reconfigure=lambda _config: self.seen.append("reconfigured"),
         )
         made: Any = Processor
-        self.subject = made(app, Settings(), SimpleNamespace(), metrics, Pulse(lambda: 0.0), engine)
+        self.subject = made(
+            app, Settings(), Pace(), SimpleNamespace(), metrics, Health(lambda: 0.0), engine
+        )
         self.answer(self._yes)
 
     def answer(self, is_member: Callable[[], Awaitable[bool]]) -> None:

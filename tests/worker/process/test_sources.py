@@ -14,7 +14,7 @@ from faust.types import TP
 from ruptura.core.contracts.record import Record
 from ruptura.core.engine import Engine
 from ruptura.worker.checkpoints.checkpoint import Checkpoints
-from ruptura.worker.checkpoints.fenced_changelog import Ledger
+from ruptura.worker.checkpoints.fenced_changelog import FencedChangelog
 from ruptura.worker.process import sources
 from ruptura.worker.process.intake import Intake
 from ruptura.worker.process.sources import OffsetsWentBack, Sources
@@ -67,11 +67,11 @@ class Changelog:
     def __init__(self) -> None:
         self.entries: list[tuple[bytes, bytes | None, int | None]] = []
 
-    def read(self) -> Ledger:
-        ledger = Ledger()
+    def read(self) -> FencedChangelog:
+        changelog = FencedChangelog()
         for offset, (key, value, epoch) in enumerate(self.entries):
-            ledger.apply(offset, key, value, epoch)
-        return ledger
+            changelog.apply(offset, key, value, epoch)
+        return changelog
 
 
 class Table:
@@ -81,7 +81,7 @@ class Table:
         self._changelog = changelog
         self._ledger = changelog.read()
 
-    def ledger(self, partition: int) -> Ledger:
+    def changelog(self, partition: int) -> FencedChangelog:
         assert partition == 0
         return self._ledger
 
@@ -128,8 +128,8 @@ class Owner:
         """Adopt all, and return where one is read on."""
         intake = await self.sources.adopt(tp)
         assert intake is not None
-        assert (tp, intake.following) in self.consumer.sought
-        return intake.following
+        assert (tp, intake.next_offset) in self.consumer.sought
+        return intake.next_offset
 
     async def save(self, waves: int = 4) -> None:
         """Take a checkpoint, and write this much of it."""
@@ -190,7 +190,7 @@ def test_what_others_wrote_to_the_changelog_is_no_state_either() -> None:
         changelog = Changelog()
         changelog.entries.append((b"0/clock", b"junk", None))
         heir = Owner(changelog)
-        assert heir.table.ledger(0).foreign == 1
+        assert heir.table.changelog(0).foreign == 1
         assert await heir.start() == EARLIEST
 
     play(scenario)
@@ -252,12 +252,12 @@ def test_a_checkpoint_that_lands_after_its_owner_was_replaced_changes_nothing(
     play(scenario)
 
 
-async def adopted(following: int = 100) -> Owner:
+async def adopted(next_offset: int = 100) -> Owner:
     """The owner of partition 0 who has taken so much of either topic."""
     owner = Owner(Changelog())
     for tp in (TICKETS_0, METRICS_0):
         await owner.start(tp)
-        owner.sources.intakes[tp].following = following
+        owner.sources.intakes[tp].next_offset = next_offset
     owner.consumer.sought.clear()
     return owner
 
@@ -293,7 +293,7 @@ def test_an_answer_from_before_a_partition_was_revoked_does_not_count() -> None:
         owner.sources.revoke({TICKETS_0, METRICS_0})
         assert owner.drops == [0]
         await owner.start()
-        owner.sources.intakes[TICKETS_0].following = 100
+        owner.sources.intakes[TICKETS_0].next_offset = 100
         owner.consumer.ends = {TICKETS_0: (1003.0, 100)}
         assert (await owner.sources.idle_watermarks())[0] == {}
         owner.consumer.ends = {TICKETS_0: (1007.0, 100)}
@@ -345,7 +345,7 @@ def test_brokers_that_cannot_say_where_a_partition_begins_are_asked_again(
         owner.consumer.sought.clear()
         intake = Intake(3)
         await owner.sources.read_again(TICKETS_0, intake, "a jump")
-        assert (owner.jumps, owner.consumer.sought, intake.following) == ([], [], 3)
+        assert (owner.jumps, owner.consumer.sought, intake.next_offset) == ([], [], 3)
         await owner.sources.read_again(TICKETS_0, intake, "a jump")
         assert (owner.jumps, owner.consumer.sought) == ([TICKETS_0], [(TICKETS_0, EARLIEST)])
 

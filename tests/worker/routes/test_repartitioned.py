@@ -55,8 +55,8 @@ def test_what_the_state_reflects_is_dropped_and_ticks_and_oddities_are_not() -> 
     assert one.repeated == 1
 
 
-def batch(tp: TP, records: list[Record], following: int) -> Batch:
-    return Batch(tp, 0, following, records, 1)
+def batch(tp: TP, records: list[Record], next_offset: int) -> Batch:
+    return Batch(tp, 0, next_offset, records, 1)
 
 
 def test_a_copy_counts_when_the_engine_has_it_and_a_batch_of_repetitions_not_before_others() -> (

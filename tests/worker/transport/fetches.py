@@ -33,7 +33,7 @@ def batch(
     values: list[bytes | None],
     *,
     codec: int = 0,
-    following: int | None = None,
+    next_offset: int | None = None,
     headers: Headers | None = None,
     deltas: list[int] | None = None,
 ) -> bytes:
@@ -43,8 +43,8 @@ def batch(
         builder.append(delta, 1_700_000_000_000 + delta, b"key", value, headers or [])
     content = bytearray(builder.build())
     content[:8] = base.to_bytes(8, "big")
-    if following is not None:
-        content[_LAST_DELTA : _LAST_DELTA + 4] = (following - base - 1).to_bytes(4, "big")
+    if next_offset is not None:
+        content[_LAST_DELTA : _LAST_DELTA + 4] = (next_offset - base - 1).to_bytes(4, "big")
     return signed(content)
 
 

@@ -67,7 +67,7 @@ def test_the_partition_is_fetched_again_and_nothing_is_lost_or_doubled() -> None
         fetches.put(CLICKS, CONTENT)
         first = await fetches.drain()
         assert first is not None
-        assert (first.start, first.following) == (0, 2), "what came before it"
+        assert (first.start, first.next_offset) == (0, 2), "what came before it"
         fetches.put(CLICKS, CONTENT, at=2)  # as aiokafka fetches next
         fetches.fetcher._client.content = CONTENT
         assert await fetches.drain() is None
@@ -75,7 +75,7 @@ def test_the_partition_is_fetched_again_and_nothing_is_lost_or_doubled() -> None
         assert request.topics == [("clicks", [(0, 2, 1 << 20)])]
         second = await fetches.drain()
         assert second is not None
-        assert (second.start, second.following) == (2, 5)
+        assert (second.start, second.next_offset) == (2, 5)
         assert [r.value for r in second.records] == [b"c", b"d", b"e"]
         assert second.records[0].headers == ((NAME, b"x"),)
         assert fetches.position() == 5

@@ -25,9 +25,9 @@ class Delivery:
         self.consumer._committed_offset[HELD] = committed
         self.messages: list[Any] = []
 
-    def deliver(self, start: int, following: int) -> Any:
-        batch = Batch(HELD, start, following, [], 1)
-        self.consumer._delivered.setdefault(HELD, deque()).append(following - 1)
+    def deliver(self, start: int, next_offset: int) -> Any:
+        batch = Batch(HELD, start, next_offset, [], 1)
+        self.consumer._delivered.setdefault(HELD, deque()).append(next_offset - 1)
         message = self.consumer._batch_message(batch, 1)
         self.messages.append(message)
         return message
@@ -285,6 +285,6 @@ def test_batches_come_first_one_of_each_partition_and_are_counted() -> None:
     assert [tp for tp, _ in got] == [HELD, OTHERS, CHANGELOG, CHANGELOG]
     message = got[0][1]
     assert (message.topic, message.partition, message.offset) == ("t", 0, 6)
-    assert message.value.following == 7
+    assert message.value.next_offset == 7
     assert message.generation_id == 1
     assert [each for _, each in got[2:]] == ["message one", "message two"]

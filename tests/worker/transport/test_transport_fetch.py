@@ -40,7 +40,7 @@ def offsets(found: Batch | None) -> list[int]:
 
 def bounds(found: Batch | None) -> tuple[int, int]:
     assert found is not None
-    return found.start, found.following
+    return found.start, found.next_offset
 
 
 @pytest.mark.parametrize("codec", [0, 1, 2, 3, 4])
@@ -65,7 +65,7 @@ def test_all_that_was_fetched_is_one_batch_and_the_next_fetch_may_begin(codec: i
 def test_gaps_of_compaction_and_markers_belong_to_the_batch() -> None:
     async def scenario() -> None:
         fetches = Fetches()
-        compacted = batch(0, [b"a", b"b"], deltas=[2, 5], following=9)
+        compacted = batch(0, [b"a", b"b"], deltas=[2, 5], next_offset=9)
         fetches.put(CLICKS, compacted + marker(9, COMMIT) + batch(10, [b"c"]), at=1)
         found = await fetches.drain()
         assert bounds(found) == (1, 11)
@@ -107,7 +107,7 @@ def test_records_of_aborted_transactions_are_not_handed_out() -> None:
 def test_what_exceeds_the_size_of_a_batch_is_cut_and_the_rest_comes_next() -> None:
     async def scenario() -> None:
         fetches = Fetches(Batching(topics=frozenset({"clicks"}), batch_bytes=3_000))
-        fetches.put(CLICKS, batch(0, [b"x" * 1_000] * 7, following=9))
+        fetches.put(CLICKS, batch(0, [b"x" * 1_000] * 7, next_offset=9))
         found = [await fetches.drain() for _ in range(4)]
         assert [bounds(each) for each in found[:3]] == [(0, 3), (3, 6), (6, 9)]
         assert found[3] is None

@@ -20,7 +20,7 @@ from typing import BinaryIO, cast
 
 from confluent_kafka import Producer
 
-from ruptura.tools.demo import leash
+from ruptura.tools.demo import child_guard
 
 PARTITIONS = 4
 """Partitions of each of its topics."""
@@ -44,11 +44,11 @@ def embedded_broker() -> Iterator[str]:
         EmbeddedBrokerError: it did not start within 15 s.
     """
     with tempfile.TemporaryFile() as log:
-        child = leash.start(leash.leashed(__name__), stdout=subprocess.PIPE, stderr=log)
+        child = child_guard.start(child_guard.guarded(__name__), stdout=subprocess.PIPE, stderr=log)
         try:
             yield _address(child, log)
         finally:
-            leash.stop(child, _STOP_SECONDS)
+            child_guard.stop(child, _STOP_SECONDS)
 
 
 def _address(child: subprocess.Popen[bytes], log: BinaryIO) -> str:
@@ -73,7 +73,7 @@ def _address(child: subprocess.Popen[bytes], log: BinaryIO) -> str:
 
 
 def serve() -> None:
-    """Be the broker: tell the address on stdout, then serve until the leash ends it."""
+    """Be the broker: tell the address on stdout, then serve until the guard ends it."""
     # The cluster lives inside the client that asks for it, and as long.
     client = Producer({"test.mock.num.brokers": 1, "log_level": 3})
     [broker] = client.list_topics(timeout=_METADATA_SECONDS).brokers.values()

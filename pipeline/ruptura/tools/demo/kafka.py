@@ -96,7 +96,7 @@ def _records(recording: Path) -> Iterator[Record]:
         yield from map(to_record, batch)
 
 
-class Inbox:
+class AlertConsumer:
     """Reads alerts from the beginning of their topic.
 
     Args:
@@ -122,7 +122,9 @@ class Inbox:
 
 
 @contextmanager
-def open_inbox(bootstrap_servers: str, topic: str, partitions: int) -> Iterator[Inbox]:
+def open_alert_consumer(
+    bootstrap_servers: str, topic: str, partitions: int
+) -> Iterator[AlertConsumer]:
     """Read the alerts of a topic, from its beginning."""
     consumer = Consumer(
         {
@@ -136,6 +138,6 @@ def open_inbox(bootstrap_servers: str, topic: str, partitions: int) -> Iterator[
     try:
         # Assigned, not subscribed: no group has to settle first.
         consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in range(partitions)])
-        yield Inbox(consumer)
+        yield AlertConsumer(consumer)
     finally:
         consumer.close()

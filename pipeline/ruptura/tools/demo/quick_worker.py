@@ -12,8 +12,8 @@ from typing import Final
 
 from ruptura.settings import load
 from ruptura.worker import logs
-from ruptura.worker.app import run_worker
 from ruptura.worker.pace import Pace
+from ruptura.worker.start import run_worker
 
 PACE: Final = Pace(
     # A partition that has only tickets closes its buckets once a tick has told that its metrics

@@ -16,7 +16,7 @@ from rich.console import Console
 from ruptura.files.recording import read_positions
 from ruptura.settings import load
 from ruptura.tools.demo.embedded import PARTITIONS, EmbeddedBrokerError, embedded_broker
-from ruptura.tools.demo.kafka import Inbox, Player, open_inbox
+from ruptura.tools.demo.kafka import AlertConsumer, Player, open_alert_consumer
 from ruptura.tools.demo.screen import Sample, read_sample
 from ruptura.tools.demo.story import Act, Schedule, load_story
 from ruptura.tools.demo.view import View, is_live, print_summary, say, view_on
@@ -113,7 +113,7 @@ def _scene(
         stack.callback(player.close)
         topics = settings.topics
         player.make_topics([*topics.inputs.values(), *topics.outputs.values()])
-        inbox = stack.enter_context(open_inbox(broker, topics.alerts, PARTITIONS))
+        consumer = stack.enter_context(open_alert_consumer(broker, topics.alerts, PARTITIONS))
         running = stack.enter_context(
             running_worker(
                 command,
@@ -130,7 +130,7 @@ def _scene(
         with view_on(console, len(moments), zone, running.metrics_url) as view:
             sample = _play(
                 player=player,
-                inbox=inbox,
+                consumer=consumer,
                 worker=running,
                 schedule=schedule,
                 view=view,
@@ -141,7 +141,9 @@ def _scene(
             stack.close()
 
     def ending() -> None:
-        print_summary(console, story, sample=sample, alerts=inbox.alerts, seconds=played, zone=zone)
+        print_summary(
+            console, story, sample=sample, alerts=consumer.alerts, seconds=played, zone=zone
+        )
 
     yield ending
 
@@ -157,7 +159,7 @@ def _await_ready(worker: DemoWorker, limit: _Limit) -> None:
 def _play(
     *,
     player: Player,
-    inbox: Inbox,
+    consumer: AlertConsumer,
     worker: DemoWorker,
     schedule: Schedule,
     view: View,
@@ -174,7 +176,7 @@ def _play(
         player.play(second)
         if player.failed is not None:
             raise worker.failure(f"the embedded broker refused a record: {player.failed}")
-        view.alerts(inbox.fetch())
+        view.alerts(consumer.fetch())
         if second >= next_scrape:
             next_scrape = second + _SCRAPE_SECONDS
             text = worker.metrics()
@@ -190,5 +192,5 @@ def _play(
                 settled = time.monotonic() + _SETTLE_SECONDS
         doing = f"the worker was at {sample.consumed:,} of {player.sent:,} events"
         limit.wait(_STEP_SECONDS, doing)
-    view.alerts(inbox.fetch())
+    view.alerts(consumer.fetch())
     return sample

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import msgspec
 
-from ruptura.tools.demo import leash
+from ruptura.tools.demo import child_guard
 
-COMMAND = leash.leashed("ruptura.tools.demo.quick_worker")
+COMMAND = child_guard.guarded("ruptura.tools.demo.quick_worker")
 _HOST = "127.0.0.1"
 _HTTP_SECONDS = 2.0
 _STOP_SECONDS = 12.0
@@ -109,7 +109,7 @@ def running_worker(
     }
     log = folder / "worker.log"
     with log.open("wb") as output:
-        process = leash.start(
+        process = child_guard.start(
             [*command, "--config", os.fspath(config)],
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -118,7 +118,7 @@ def running_worker(
     try:
         yield DemoWorker(process, port, log)
     finally:
-        leash.stop(process, _STOP_SECONDS)
+        child_guard.stop(process, _STOP_SECONDS)
 
 
 def telling_lines(log: str) -> list[str]:

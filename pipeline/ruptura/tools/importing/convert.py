@@ -24,7 +24,7 @@ import zstandard
 from ruptura.core.contracts.event import Rejection
 from ruptura.core.contracts.record import Record
 from ruptura.core.ingest.decode import decode_channel_metric, decode_ticket
-from ruptura.files.atomic_write import whole_file
+from ruptura.files.atomic_write import atomic_write
 from ruptura.files.recording import open_for_reading, open_for_writing, to_line
 from ruptura.tools.importing.mapping import Mapping, MappingError, load_mapping
 from ruptura.tools.importing.rows import Cells, Columns, Draft, Language, NoColumnError, Unusable
@@ -205,7 +205,7 @@ class _Run:
         self._waiting.sort(key=lambda event: event.at)
         offsets: Counter[str] = Counter()
         partition = self.mapping.output.partition
-        with whole_file(output) as draft, open_for_writing(draft) as stream:
+        with atomic_write(output) as draft, open_for_writing(draft) as stream:
             for at, topic, key, value in self._waiting:
                 record = Record(topic, partition, offsets[topic], at / 1000, key, value)
                 stream.write(to_line(record) + b"\n")

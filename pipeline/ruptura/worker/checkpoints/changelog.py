@@ -1,4 +1,4 @@
-"""The Faust table behind the state: its changelog is read into ledgers, and written by us.
+"""The Faust table behind the state: its changelog is read fenced, and written by us.
 
 Faust's own tables know nothing of writers that have been replaced, and would write each change as
 it happens. Its recovery and its standby replicas are used as they are.
@@ -13,7 +13,7 @@ from typing import Any
 import faust
 from faust.types import TP
 
-from ruptura.worker.checkpoints.fenced_changelog import Ledger, epoch_header, epoch_of
+from ruptura.worker.checkpoints.fenced_changelog import FencedChangelog, epoch_header, epoch_of
 
 
 class StateTable(faust.Table[bytes, bytes]):
@@ -23,20 +23,20 @@ class StateTable(faust.Table[bytes, bytes]):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._ledgers: dict[int, Ledger] = {}
+        self._changelogs: dict[int, FencedChangelog] = {}
         self._topic: Any = None
 
-    def ledger(self, partition: int) -> Ledger:
+    def changelog(self, partition: int) -> FencedChangelog:
         """Return what is known of a partition; complete once Faust has recovered it."""
-        return self._ledgers.setdefault(partition, Ledger())
+        return self._changelogs.setdefault(partition, FencedChangelog())
 
-    def ledgers(self) -> dict[int, Ledger]:
+    def changelogs(self) -> dict[int, FencedChangelog]:
         """Return those that are held."""
-        return self._ledgers
+        return self._changelogs
 
     def persisted_offset(self, tp: TP) -> int | None:
         """Tell Faust from where to go on reading."""
-        held = self._ledgers.get(tp.partition)
+        held = self._changelogs.get(tp.partition)
         return None if held is None or held.offset < 0 else held.offset
 
     def apply_changelog_batch(self, batch: Iterable[Any]) -> None:
@@ -45,15 +45,15 @@ class StateTable(faust.Table[bytes, bytes]):
             message = event.message
             headers = message.headers
             pairs = headers.items() if isinstance(headers, dict) else headers
-            self.ledger(message.partition).apply(
+            self.changelog(message.partition).apply(
                 message.offset, message.key, message.value, epoch_of(pairs)
             )
 
     async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
         """Drop what is held of partitions that are neither ours nor stood by for."""
         held = {tp.partition for tp in active_tps | standby_tps}
-        for partition in set(self._ledgers) - held:
-            del self._ledgers[partition]
+        for partition in set(self._changelogs) - held:
+            del self._changelogs[partition]
         await super().on_recovery_completed(active_tps, standby_tps)
 
     async def write(
@@ -79,7 +79,7 @@ class StateTable(faust.Table[bytes, bytes]):
 
         async def landed() -> None:
             metadata = await sent
-            held = self._ledgers.get(partition)
+            held = self._changelogs.get(partition)
             # Otherwise another worker has written too, and Faust is to read on from there.
             if held is not None and metadata.offset == held.offset + 1:
                 held.apply(metadata.offset, key, value, epoch)

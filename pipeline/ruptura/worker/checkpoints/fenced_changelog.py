@@ -22,7 +22,7 @@ _FURTHEST: Final = 1 << 24
 believing it would shut out everything that follows."""
 
 
-class Ledger(msgspec.Struct):
+class FencedChangelog(msgspec.Struct):
     """The entries of one partition.
 
     Attributes:

@@ -16,7 +16,7 @@ from faust.types import TP
 from ruptura.outputs.sink import Sink
 from ruptura.worker.checkpoints.changelog import StateTable
 from ruptura.worker.checkpoints.checkpoint import Checkpoint, Checkpoints
-from ruptura.worker.health import Pulse
+from ruptura.worker.health import Health
 from ruptura.worker.process.membership import Membership
 from ruptura.worker.process.sources import Sources
 
@@ -41,7 +41,7 @@ class Checkpointer:
         table: Keeps the state.
         sources: Where records come from, and positions go.
         membership: Nothing is written while it is doubtful.
-        pulse: Is told of checkpoints and commits.
+        health: Is told of checkpoints and commits.
 
     Attributes:
         unsaved: Records stepped since the last checkpoint began; whoever steps adds to it.
@@ -57,7 +57,7 @@ class Checkpointer:
         table: StateTable,
         sources: Sources,
         membership: Membership,
-        pulse: Pulse,
+        health: Health,
     ) -> None:
         self._every_seconds = every_seconds
         self._checkpoints = checkpoints
@@ -67,7 +67,7 @@ class Checkpointer:
         self._table = table
         self._sources = sources
         self._membership = membership
-        self._pulse = pulse
+        self._health = health
         self._saving = asyncio.Lock()
         self._draft: Checkpoint | None = None
         self._saved: dict[TP, int] = {}
@@ -105,9 +105,9 @@ class Checkpointer:
             positions = self._positions()
             if self._sink.pending or self._checkpoints.is_due() or positions != self._saved:
                 await self._take()
-            self._pulse.feel("checkpoint")
+            self._health.heartbeat("checkpoint")
             if await self._sources.consumer.commit_positions(self._saved):
-                self._pulse.feel("commit")
+                self._health.heartbeat("commit")
 
     async def _take(self) -> None:
         async with self._stepping:

@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-Verdict = Literal["take", "skip", "seek"]
+Decision = Literal["take", "skip", "seek"]
 
 STALL_SECONDS: float = 5.0
 """A partition whose reader is at the end, and that yields nothing for so long, is read again."""
@@ -23,48 +23,48 @@ class Intake(msgspec.Struct):
     """How far one topic partition was taken.
 
     Attributes:
-        following: Offset of the next record to take.
-        sought_at: Monotonic time of the latest seek to `following`, until a batch that lies there
+        next_offset: Offset of the next record to take.
+        sought_at: Monotonic time of the latest seek to `next_offset`, until a batch that lies there
             has come; infinity when none is awaited.
         jumps: How many jumps were met.
-        stalled_at: Monotonic time at which `following` was first seen to stand still before the
+        stalled_at: Monotonic time at which `next_offset` was first seen to stand still before the
             end, infinity while it moves.
         stalled_on: That offset.
     """
 
-    following: int
+    next_offset: int
     sought_at: float = float("inf")
     jumps: int = 0
     stalled_at: float = float("inf")
     stalled_on: int = -1
 
-    def judge(self, start: int, following: int, now: float) -> Verdict:
-        """Say what to do with a batch: take it, from `self.following` on; or read again from there.
+    def decide(self, start: int, next_offset: int, now: float) -> Decision:
+        """Say what to do with a batch: take it, from our next offset on; or read again.
 
         Args:
             start: Offset from which it was read.
-            following: Offset after it.
+            next_offset: Offset after it.
             now: Monotonic time in seconds.
         """
-        if following <= self.following:
+        if next_offset <= self.next_offset:
             return "skip"
-        if start > self.following:
+        if start > self.next_offset:
             if 0.0 <= now - self.sought_at < PATIENCE_SECONDS:
                 return "skip"  # fetched before the seek
             return self._seek(now)
         self.sought_at = float("inf")
         return "take"
 
-    def _seek(self, now: float) -> Verdict:
+    def _seek(self, now: float) -> Decision:
         self.sought_at = now
         self.jumps += 1
         return "seek"
 
     def is_at(self, end: int) -> bool:
         """Whether everything before an end was taken."""
-        return self.following >= end
+        return self.next_offset >= end
 
-    def look(self, end: int, position: int, now: float) -> Verdict:
+    def check_progress(self, end: int, position: int, now: float) -> Decision:
         """Look after a partition that has not come to its end: was its last batch lost?
 
         Args:
@@ -72,8 +72,8 @@ class Intake(msgspec.Struct):
             position: Offset of the next fetch.
             now: Monotonic time in seconds.
         """
-        if position < end or self.stalled_on != self.following:
-            self.stalled_on, self.stalled_at = self.following, now
+        if position < end or self.stalled_on != self.next_offset:
+            self.stalled_on, self.stalled_at = self.next_offset, now
         elif now - self.stalled_at >= STALL_SECONDS:
             self.stalled_at = now
             return self._seek(now)

@@ -30,7 +30,7 @@ from ruptura.settings import Settings
 from ruptura.worker import logs
 from ruptura.worker.checkpoints.changelog import StateTable
 from ruptura.worker.checkpoints.checkpoint import Checkpoints
-from ruptura.worker.health import Pulse
+from ruptura.worker.health import Health
 from ruptura.worker.pace import Pace
 from ruptura.worker.process.checkpointer import Checkpointer
 from ruptura.worker.process.membership import Membership
@@ -57,7 +57,7 @@ class Processor:
         pace: Of the worker.
         table: Keeps the state.
         metrics: Gets the effects, and what else is counted.
-        pulse: Is told that the worker lives.
+        health: Is told that the worker lives.
         engine: Fresh.
     """
 
@@ -68,14 +68,14 @@ class Processor:
         pace: Pace,
         table: StateTable,
         metrics: Metrics,
-        pulse: Pulse,
+        health: Health,
         engine: Engine,
     ) -> None:
         self._app = app
         self._pace = pace
         self._table = table
         self._metrics = metrics
-        self._pulse = pulse
+        self._health = health
         self._engine = engine
         checkpoints = Checkpoints(self._engine)
         self._route = worker_route(settings, self._engine.position, lambda: app.should_stop)
@@ -105,7 +105,7 @@ class Processor:
             table,
             self._sources,
             self._membership,
-            pulse,
+            health,
         )
         self._forwarding: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._forwarding.set_result(None)
@@ -118,7 +118,7 @@ class Processor:
     @property
     def is_ready(self) -> bool:
         """Whether the state of all our partitions is restored, and Kafka answers."""
-        return self._sources.are_ready and self._pulse.is_heard
+        return self._sources.are_ready and self._health.is_heard
 
     # In: from the agents to the queue.
 
@@ -137,19 +137,19 @@ class Processor:
         if intake is None:
             batch.release()  # of a partition that was taken from us; nothing of it was committed
             return
-        verdict = intake.judge(batch.start, batch.following, time.monotonic())
-        if verdict == "take":
+        decision = intake.decide(batch.start, batch.next_offset, time.monotonic())
+        if decision == "take":
             records = batch.records
-            if batch.start < intake.following:
-                records = [each for each in records if each.offset >= intake.following]
-            intake.following = batch.following
+            if batch.start < intake.next_offset:
+                records = [each for each in records if each.offset >= intake.next_offset]
+            intake.next_offset = batch.next_offset
             received = self._route.receive(batch, records)
             if received is not None:
                 self._queue.put(received)
             self._news.set()
             return
         batch.release()
-        if verdict == "seek":
+        if decision == "seek":
             await sources.read_again(tp, intake, f"offset {batch.start} came instead")
 
     async def revoke(self, revoked: set[TP]) -> None:
@@ -165,7 +165,7 @@ class Processor:
         self._checkpointer.revoke(revoked)
         self._sources.revoke(revoked)
         self._route.revoke(revoked)
-        self._pulse.feel("assignment")
+        self._health.heartbeat("assignment")
 
     def _drop(self, partition: int) -> None:
         self._checkpointer.forget(partition)
@@ -180,12 +180,12 @@ class Processor:
         self._forwarding = asyncio.ensure_future(self._keep_forwarding())
         try:
             while not self._app.should_stop:
-                self._pulse.feel("step")
+                self._health.heartbeat("step")
                 if not self._sources.are_settled:
-                    self._pulse.feel("poll", "checkpoint", "commit")
+                    self._health.heartbeat("poll", "checkpoint", "commit")
                     self._membership.see()
                 elif await self._membership.is_confirmed():
-                    self._pulse.feel("assignment")
+                    self._health.heartbeat("assignment")
                     await self._step()
                 await self._pause()
         except Exception as error:  # noqa: BLE001 - whatever it is, the state may be half a step
@@ -249,7 +249,7 @@ class Processor:
             error=f"{type(error).__name__}: {error}",
             exc_info=error,
         )
-        logs.hush()
+        logs.mute_libraries()
         await self._app.crash(error)
 
     async def _step(self) -> None:
@@ -323,10 +323,10 @@ class Processor:
         self._next_tick = now + self._pace.tick_seconds
         self._metrics.observe_lag(time.time())
         watermarks, heard = await self._sources.idle_watermarks()
-        self._pulse.partitions = len(self._sources.intakes)
-        self._pulse.state_bytes = sum(held.size for held in self._table.ledgers().values())
+        self._health.partitions = len(self._sources.intakes)
+        self._health.state_bytes = sum(held.size for held in self._table.changelogs().values())
         if heard:
-            self._pulse.feel("poll")
+            self._health.heartbeat("poll")
         if self._may_outrun_queue():
             return
         ticks = self._route.pass_time(watermarks)

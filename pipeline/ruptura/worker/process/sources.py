@@ -165,7 +165,7 @@ class Sources:
             if not are_ours():
                 self._drop(partition)
                 return
-            epoch = self._table.ledger(partition).takeover(generation)
+            epoch = self._table.changelog(partition).takeover(generation)
             await self._claim(partition, epoch)
             if not are_ours():
                 self._drop(partition)
@@ -185,7 +185,7 @@ class Sources:
         before it may be newer than our state; but our clock is the last one, and a service that
         reflects more than the clock skips by its offsets what it has.
         """
-        entries = self._table.ledger(partition).entries
+        entries = self._table.changelog(partition).entries
         key, value = self._checkpoints.clock_of(partition, entries)
         await (await self._table.write(partition, key, value, epoch))
 
@@ -200,7 +200,7 @@ class Sources:
         position = self._engine.position(tp.topic, tp.partition)
         committed = self.consumer.committed(tp)
         has_clock = tp.partition in self._checkpoints.with_clock
-        entries = self._table.ledger(tp.partition).entries
+        entries = self._table.changelog(tp.partition).entries
         _, clock = self._checkpoints.clock_of(tp.partition, entries)
         is_refused = clock is not None and not has_clock
         # With repartition the state knows sources, not the topics through which they come.
@@ -223,12 +223,14 @@ class Sources:
         return max(position or 0, first)
 
     def _restore(self, partition: int, ends: list[tuple[TP, int]]) -> Iterator[None]:
-        ledger = self._table.ledger(partition)
-        services, refused = yield from self._checkpoints.restore_in_steps(partition, ledger.entries)
+        changelog = self._table.changelog(partition)
+        services, refused = yield from self._checkpoints.restore_in_steps(
+            partition, changelog.entries
+        )
         for reason, count in (
             ("unfit", refused),
-            ("outdated", ledger.outdated),
-            ("foreign", ledger.foreign),
+            ("outdated", changelog.outdated),
+            ("foreign", changelog.foreign),
         ):
             self._refused(reason, count)
         _log.info(
@@ -236,11 +238,11 @@ class Sources:
             partition=partition,
             services=services,
             refused=refused,
-            epoch=ledger.epoch,
-            outdated=ledger.outdated,
-            foreign=ledger.foreign,
+            epoch=changelog.epoch,
+            outdated=changelog.outdated,
+            foreign=changelog.foreign,
         )
-        ledger.outdated = ledger.foreign = 0
+        changelog.outdated = changelog.foreign = 0
         for tp, end in ends:
             position = self._engine.position(tp.topic, partition)
             if tp.partition == partition and position is not None and position > end:
@@ -281,20 +283,20 @@ class Sources:
             "reading again",
             topic=tp.topic,
             partition=tp.partition,
-            offset=intake.following,
+            offset=intake.next_offset,
             reason=reason,
         )
-        if earliest > intake.following:
+        if earliest > intake.next_offset:
             _log.error(
                 "records are lost: the broker deleted them before they were read",
                 topic=tp.topic,
                 partition=tp.partition,
-                first=intake.following,
-                records=earliest - intake.following,
+                first=intake.next_offset,
+                records=earliest - intake.next_offset,
             )
-            intake.following = earliest
+            intake.next_offset = earliest
         intake.sought_at = time.monotonic()
-        self.consumer.read_from(tp, intake.following)
+        self.consumer.read_from(tp, intake.next_offset)
 
     async def idle_watermarks(self) -> tuple[dict[TP, float], bool]:
         """Say how far all records of each partition that was read to its end were taken.
@@ -312,8 +314,8 @@ class Sources:
                 continue
             answered_at, end = heard
             newest = max(newest, answered_at)
-            if end < intake.following:
-                self._note_shrunk(tp, end, intake.following)
+            if end < intake.next_offset:
+                self._note_shrunk(tp, end, intake.next_offset)
                 continue
             self._shrunk.pop(tp, None)
             before = self._answered.get(tp, answered_at)
@@ -325,11 +327,11 @@ class Sources:
                     watermarks[tp] = before - _MARGIN_SECONDS
                 continue
             position = await self.consumer.position(tp) or 0
-            if intake.look(end, position, time.monotonic()) == "seek":
+            if intake.check_progress(end, position, time.monotonic()) == "seek":
                 await self.read_again(tp, intake, f"nothing came, and the end is {end}")
         return watermarks, time.time() - newest < _FRESH_SECONDS
 
-    def _note_shrunk(self, tp: TP, end: int, following: int) -> None:
+    def _note_shrunk(self, tp: TP, end: int, next_offset: int) -> None:
         """End the process if a topic stays shorter than what was read of it.
 
         A new leader may not know for a moment how far the old one was (Kafka's KIP-207).
@@ -337,6 +339,6 @@ class Sources:
         now = time.monotonic()
         if now - self._shrunk.setdefault(tp, now) >= _SHRUNK_SECONDS:
             raise OffsetsWentBack(
-                f"{tp.topic}[{tp.partition}] ends at {end}, {following} were read: "
+                f"{tp.topic}[{tp.partition}] ends at {end}, {next_offset} were read: "
                 "it was made anew or cut"
             )

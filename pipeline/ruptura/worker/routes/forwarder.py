@@ -190,17 +190,17 @@ class Forwarder:
         sent = 0
         while sent < len(load):
             batch = producer.create_batch()
-            following = sent
-            while following < len(load) and _append(batch, load[following]):
-                following += 1
+            upto = sent
+            while upto < len(load) and _append(batch, load[upto]):
+                upto += 1
             batch.close()
             try:
                 await (await producer.send_batch(batch, tp.topic, partition=tp.partition))
             except MessageSizeTooLargeError:
                 smaller = _cut(load[sent])
-                if following - sent > 1 or smaller is None:
+                if upto - sent > 1 or smaller is None:
                     raise
-                load = [*load[:sent], smaller, *load[following:]]
+                load = [*load[:sent], smaller, *load[upto:]]
             except KafkaError as error:
                 if not (error.retriable or isinstance(error, _FAULTS)):
                     raise
@@ -214,7 +214,7 @@ class Forwarder:
                 )
                 await asyncio.sleep(_PAUSE_SECONDS)
             else:
-                sent = following
+                sent = upto
         return True
 
 

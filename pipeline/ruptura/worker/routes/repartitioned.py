@@ -58,7 +58,7 @@ class RepartitionedRoute:
 
         def done() -> None:
             batch.release()
-            self._done[tp] = batch.following
+            self._done[tp] = batch.next_offset
 
         if tp.topic in self._routing.topics:
             self._forwarder.put(Shipment(tp, records, landed=done, dropped=batch.release))

@@ -38,18 +38,18 @@ class Batch:
     Attributes:
         tp: The topic partition.
         start: Offset from which was read.
-        following: Offset from which is to be read next. Between the two the broker has the
+        next_offset: Offset from which is to be read next. Between the two the broker has the
             records of this batch and nothing else.
         records: In order of offset; empty where there was nothing but markers.
         size: Bytes that it occupies, roughly.
     """
 
-    __slots__ = ("_release", "following", "records", "size", "start", "tp")
+    __slots__ = ("_release", "next_offset", "records", "size", "start", "tp")
 
-    def __init__(self, tp: TP, start: int, following: int, records: list[Any], size: int) -> None:
+    def __init__(self, tp: TP, start: int, next_offset: int, records: list[Any], size: int) -> None:
         self.tp = tp
         self.start = start
-        self.following = following
+        self.next_offset = next_offset
         self.records = records
         self.size = size
         self._release: Callable[[], None] | None = None

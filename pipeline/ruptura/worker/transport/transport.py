@@ -114,7 +114,7 @@ class Consumer(driver.Consumer):
                 continue
             self._budget.take(piece)
             if self.app.topics.acks_enabled_for(tp.topic):
-                self._delivered.setdefault(tp, deque()).append(piece.following - 1)
+                self._delivered.setdefault(tp, deque()).append(piece.next_offset - 1)
             yield tp, self._batch_message(piece, generation)
 
     def _fairly(self, found: Mapping[TP, Any]) -> Iterable[tuple[TP, Any]]:
@@ -131,7 +131,7 @@ class Consumer(driver.Consumer):
         return ConsumerMessage(
             tp.topic,
             tp.partition,
-            batch.following - 1,
+            batch.next_offset - 1,
             time.time(),
             0,
             [],

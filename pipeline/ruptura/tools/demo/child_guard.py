@@ -1,10 +1,11 @@
-"""A leash for child processes: they end when their parent does, even by `kill -9`.
+"""A guard of child processes: they end when their parent does, even by `kill -9`.
 
 The parent holds the write end of a pipe that is the child's standard input; the kernel closes it
 with the parent, whatever ended that. Children stand in a session of their own, so that Ctrl-C
 reaches only the parent, which then stops them in order.
 
-`python -m ruptura.tools.demo.leash MODULE [ARGUMENT ...]` runs a module on a leash.
+`python -m ruptura.tools.demo.child_guard MODULE [ARGUMENT ...]` runs a module that ends with its
+parent.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ GRACE_SECONDS = 10.0
 """How long a child may take to stop after its parent is gone."""
 
 
-def leashed(*arguments: str) -> list[str]:
-    """Return the command that runs a module with arguments on a leash."""
+def guarded(*arguments: str) -> list[str]:
+    """Return the command that runs a module with arguments so that it ends with its parent."""
     return [sys.executable, "-m", __name__, *arguments]
 
 
@@ -35,7 +36,7 @@ def start(
     stderr: IO[bytes] | int,
     environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a command with the pipe that `leashed` commands listen to.
+    """Start a command with the pipe that `guarded` commands listen to.
 
     Raises:
         OSError: the command cannot be started.
@@ -78,7 +79,7 @@ def _follow() -> None:
 
 def main() -> None:
     """Run the module that the command line names."""
-    threading.Thread(target=_follow, name="leash", daemon=True).start()
+    threading.Thread(target=_follow, name="child-guard", daemon=True).start()
     del sys.argv[0]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 

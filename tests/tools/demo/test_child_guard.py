@@ -1,4 +1,4 @@
-"""What is on a leash ends with its holder."""
+"""A guarded child ends with its parent."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from ruptura.tools.demo import leash
+from ruptura.tools.demo import child_guard
 
-# A holder that starts a leashed module, tells its process id, and waits.
+# A holder that starts a guarded module, tells its process id, and waits.
 HOLDER = """
 import subprocess, sys, time
-from ruptura.tools.demo import leash
-child = leash.start(leash.leashed("pet"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+from ruptura.tools.demo import child_guard
+none = subprocess.DEVNULL
+child = child_guard.start(child_guard.guarded("pet"), stdout=none, stderr=none)
 print(child.pid, flush=True)
 time.sleep(60)
 """
@@ -65,24 +66,28 @@ def test_a_child_is_asked_to_stop_when_its_parent_is_killed(kennel: Path) -> Non
 
 
 def test_a_child_is_out_of_reach_of_the_terminals_interrupt(kennel: Path) -> None:
-    child = leash.start(leash.leashed("pet"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    child = child_guard.start(
+        child_guard.guarded("pet"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         assert until((kennel / "running").exists)
         assert os.getpgid(child.pid) != os.getpgid(0)
     finally:
-        assert leash.stop(child, 20) == 0
+        assert child_guard.stop(child, 20) == 0
     assert (kennel / "stopped").exists()
 
 
 def test_a_module_sees_its_own_arguments(kennel: Path) -> None:
     (kennel / "echo.py").write_text("import sys; print(__name__, *sys.argv[1:])")
-    child = leash.start(
-        leash.leashed("echo", "--config", "a b"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    child = child_guard.start(
+        child_guard.guarded("echo", "--config", "a b"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
     )
     assert child.stdout is not None
     assert child.stdout.read() == b"__main__ --config a b\n"
     assert child.wait() == 0
-    leash.stop(child, 1)
+    child_guard.stop(child, 1)
 
 
 def test_a_child_that_ignores_the_request_is_killed(kennel: Path) -> None:
@@ -92,6 +97,8 @@ def test_a_child_that_ignores_the_request_is_killed(kennel: Path) -> None:
         "pathlib.Path('running').touch()\n"
         "time.sleep(60)\n"
     )
-    child = leash.start(leash.leashed("deaf"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    child = child_guard.start(
+        child_guard.guarded("deaf"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     assert until((kennel / "running").exists)
-    assert leash.stop(child, 0.1) == -signal.SIGKILL
+    assert child_guard.stop(child, 0.1) == -signal.SIGKILL
