@@ -101,7 +101,23 @@ def test_only_the_four_strongest_are_told_and_the_others_counted(
     lines = explain([signal(f"metric_{n}") for n in range(6)], [], language).split("\n")
     assert [line.split()[0] for line in lines[:4]] == [f"metric_{n}" for n in range(4)]
     assert lines[4:] == [last]
-    assert len(explain([signal()] * 4, [], language).split("\n")) == 4
+    assert len(explain([signal(f"metric_{n}") for n in range(4)], [], language).split("\n")) == 4
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_of_a_series_only_the_strongest_statement_is_told(language: Language) -> None:
+    silent = signal("requests", direction="below", observed=None)
+    fewer = signal("requests", direction="below", observed=1.0, score=1e-5)
+    other = signal("errors_ratio", score=1e-4)
+    told = explain([silent, fewer, other], [], language)
+    assert told == explain([silent, other], [], language)
+    assert [line.split()[0] for line in told.split("\n")] == ["requests:", "errors_ratio"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_series_that_is_told_twice_is_counted_once_among_the_others(language: Language) -> None:
+    six = [signal(f"metric_{n}") for n in range(6)]
+    assert explain([*six, *six], [], language) == explain(six, [], language)
 
 
 @pytest.mark.parametrize(
@@ -142,10 +158,11 @@ CAUSES = st.builds(Term, st.text() | st.text().map("joined:".__add__), st.floats
 
 
 @given(st.lists(SIGNALS, max_size=7), st.lists(CAUSES, max_size=4), st.sampled_from(LANGUAGES))
-def test_whatever_the_signals_there_is_a_line_for_each_of_them_and_no_other(
+def test_whatever_the_signals_there_is_a_line_for_each_of_their_series_and_no_other(
     signals: list[AlertSignal], causes: list[Term], language: Language
 ) -> None:
     joined = sum(cause.code.partition(":")[0] == "joined" for cause in causes)
-    lines = min(len(signals), 4) + (len(signals) > 4) + joined
+    series = len({signal.series for signal in signals})
+    lines = min(series, 4) + (series > 4) + joined
     text = explain(signals, causes, language)
     assert len(text.splitlines()) == len(text.split("\n") if text else []) == lines

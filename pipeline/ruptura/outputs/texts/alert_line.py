@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from rich.markup import escape
 
 from ruptura.core.contracts.document import Alert, AlertSignal
+from ruptura.outputs.texts.signals import one_per_series
 
 STATUS_STYLES: Final = {"warning": "yellow", "critical": "bold red", "resolved": "green"}
 
@@ -28,7 +29,7 @@ def alert_line(alert: Alert, zone: ZoneInfo | None = None) -> str:
     if alert.status == "resolved":
         lasted = alert.updated_at - alert.started_at
         return f"{head} {alert.reason} after {lasted}"
-    why = "; ".join(_why(signal) for signal in alert.signals[:2])
+    why = "; ".join(_why(signal) for signal in one_per_series(alert.signals)[:2])
     return f"{head} risk {alert.risk:.2f}  {why}"
 
 

@@ -8,6 +8,7 @@ from typing import Final, Literal
 from ruptura.core.contracts.document import AlertSignal
 from ruptura.core.contracts.facts import Term
 from ruptura.core.detect.forecast import FORECASTS
+from ruptura.outputs.texts.signals import one_per_series
 
 Language = Literal["en", "pt-BR"]
 
@@ -27,16 +28,17 @@ _PROMISES: Final[dict[str, tuple[str, str]]] = {
 
 
 def explain(signals: Sequence[AlertSignal], causes: Sequence[Term], language: Language) -> str:
-    """Return what is seen, a line each, strongest first; then what other channels have to do.
+    """Return what is seen, a line a series, strongest first; then what other channels have to do.
 
     Args:
-        signals: Of the alert.
+        signals: Of the alert, strongest first.
         causes: Of the alert; those that are no signals of its own are named by their code.
         language: Of the lines.
     """
     english = language == "en"
-    lines = [_line(signal, english=english) for signal in signals[:_MOST]]
-    more = len(signals) - len(lines)
+    told = one_per_series(signals)
+    lines = [_line(signal, english=english) for signal in told[:_MOST]]
+    more = len(told) - len(lines)
     if more > 0:
         lines.append(f"and {more} more" if english else f"e mais {more}")
     for cause in causes:
