@@ -218,7 +218,7 @@ health.LIMITS["step"] = (1.0, health.LIMITS["step"][1])
 async def hang(self):
     await self._sources.idle_watermarks()
     if self._sources.intakes:
-        async with self._stepping:
+        async with self.stepper.lock:
             await asyncio.sleep(1e9)
 processor.Processor._step = hang
 """

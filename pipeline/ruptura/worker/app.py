@@ -128,7 +128,7 @@ class Worker:
     async def _apply(self, settings: Settings) -> None:
         """Put settings into force, of which no key that differs needs a restart."""
         former, settings = self._settings.worker, self._as_found(settings)
-        await self._processor.reconfigure(build_config(settings))
+        await self._processor.stepper.reconfigure(build_config(settings))
         self._settings = settings
         if settings.worker.log_level != former.log_level:
             logs.configure(settings.worker.log_level, settings.worker.log_format)

@@ -17,7 +17,7 @@ from ruptura.core.contracts.record import Record
 from ruptura.settings import Settings
 from ruptura.worker.health import Health
 from ruptura.worker.pace import Pace
-from ruptura.worker.process import membership, processor
+from ruptura.worker.process import membership, stepper
 from ruptura.worker.process.processor import Processor
 from ruptura.worker.routes.input_queue import QueuedBatch
 
@@ -87,7 +87,7 @@ class Scene:
         self._left = 3
 
     async def step(self) -> None:
-        assert math.isfinite(await self.subject._step_through([]))
+        assert math.isfinite(await self.subject.stepper.step([]))
         await self.subject._sinks.flush()
 
     def _close(self, _partition: int, _service: str) -> Effects:
@@ -113,7 +113,7 @@ class Scene:
 @pytest.fixture(autouse=True)
 def small_portions(monkeypatch: pytest.MonkeyPatch) -> None:
     """A bucket a portion."""
-    monkeypatch.setattr(processor, "_PORTION_SECONDS", 0.0)
+    monkeypatch.setattr(stepper, "_PORTION_SECONDS", 0.0)
 
 
 def play(scenario: Callable[[Scene], Awaitable[None]]) -> Scene:
@@ -156,7 +156,7 @@ def test_other_settings_wait_for_the_end_of_a_step() -> None:
         while "told 1" not in scene.seen:
             await asyncio.sleep(0.0)
         assert not stepping.done()
-        await scene.subject.reconfigure(SimpleNamespace())
+        await scene.subject.stepper.reconfigure(SimpleNamespace())
         await stepping
 
     seen = play(scenario).seen
