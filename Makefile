@@ -47,7 +47,7 @@ quality: .venv/.installed-dev ## Measure how early and how quiet detection is, a
 	.venv/bin/pytest -m quality --numprocesses auto --dist loadscope $(ARGS)
 
 .PHONY: bench
-bench: build/rivals/.installed .venv/.installed-dev ## Measure the worker beside others on a real Kafka
+bench: build/baselines/.installed .venv/.installed-dev ## Measure the worker beside others on a real Kafka
 	.venv/bin/python -m tests.bench $(ARGS)
 
 # What shapes results, at both ends of what pyproject.toml allows, each in an environment of its own.
@@ -108,7 +108,7 @@ lock: .venv/bin/uv ## Renew the lock file; ARGS=--upgrade takes the newest versi
 	.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
 	  --group dev pyproject.toml --output-file requirements.lock $(ARGS)
 	.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
-	  --group bench --output-file tests/bench/rivals.lock $(ARGS)
+	  --group bench --output-file tests/bench/baselines.lock $(ARGS)
 
 .PHONY: clean
 clean: ## Remove .venv and everything built
@@ -162,11 +162,11 @@ servers:
 	@touch .venv/.installed $@
 
 # An environment of their own: Quix Streams wants an older confluent-kafka than the package.
-build/rivals/.installed: .venv/.created tests/bench/rivals.lock
-	@echo "Installing Quix Streams and Bytewax into build/rivals (about half a minute)"
-	@.venv/bin/python -m venv --clear build/rivals
-	@build/rivals/bin/python -m pip --disable-pip-version-check --quiet install \
-	  --requirement tests/bench/rivals.lock
+build/baselines/.installed: .venv/.created tests/bench/baselines.lock
+	@echo "Installing Quix Streams and Bytewax into build/baselines (about half a minute)"
+	@.venv/bin/python -m venv --clear build/baselines
+	@build/baselines/bin/python -m pip --disable-pip-version-check --quiet install \
+	  --requirement tests/bench/baselines.lock
 	@touch $@
 
 .venv/bin/uv: | .venv/.created

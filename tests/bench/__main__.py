@@ -1,6 +1,6 @@
 """Run the benchmarks: print a table, write build/bench.json.
 
-python -m tests.bench [--only NAME ...] [--runs N] [--rivals PYTHON]
+python -m tests.bench [--only NAME ...] [--runs N] [--baselines PYTHON]
 """
 
 from __future__ import annotations
@@ -40,23 +40,23 @@ _BENCHMARKS = {
 )
 @click.option("--runs", default=3, show_default=True, type=click.IntRange(1), help="For medians.")
 @click.option(
-    "--rivals",
-    default=ROOT / "build" / "rivals" / "bin" / "python",
+    "--baselines",
+    default=ROOT / "build" / "baselines" / "bin" / "python",
     type=click.Path(path_type=Path),
     help="Interpreter of the environment with Quix Streams and Bytewax.",
 )
 @click.option("--output", default=ROOT / "build" / "bench.json", type=click.Path(path_type=Path))
-def main(only: tuple[str, ...], runs: int, rivals: Path, output: Path) -> None:
+def main(only: tuple[str, ...], runs: int, baselines: Path, output: Path) -> None:
     """Measure Ruptura beside others, on a Kafka of its own."""
     names = frozenset(only or (*NAMES, GROWTH))
     try:
-        complete = _run(names, runs, rivals, output)
+        complete = _run(names, runs, baselines, output)
     except KafkaServerError as error:
         raise click.ClickException(str(error)) from None
     sys.exit(0 if complete else 1)
 
 
-def _run(names: frozenset[str], runs: int, rivals: Path, output: Path) -> bool:
+def _run(names: frozenset[str], runs: int, baselines: Path, output: Path) -> bool:
     """Tell whether all of it could be measured."""
     failed = False
     console = Console(stderr=True, highlight=False)
@@ -65,7 +65,7 @@ def _run(names: frozenset[str], runs: int, rivals: Path, output: Path) -> bool:
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         with KafkaServer(ROOT / "build", folder / "kafka", heap="768m") as kafka:
-            ground = Ground(kafka.bootstrap_servers, folder, sys.executable, rivals, runs)
+            ground = Ground(kafka.bootstrap_servers, folder, sys.executable, baselines, runs)
             for measure, covers in _BENCHMARKS.items():
                 if names.isdisjoint(covers):
                     continue

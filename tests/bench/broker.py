@@ -199,12 +199,12 @@ class Ground(msgspec.Struct, frozen=True):
         servers: Of the broker.
         folder: For logs and other files; gone afterwards.
         python: Our interpreter.
-        rivals: The interpreter of the rivals' environment; it may be absent.
+        baselines: The interpreter of the baselines' environment; it may be absent.
         runs: How many times each is measured.
     """
 
     servers: str
     folder: Path
     python: str
-    rivals: Path
+    baselines: Path
     runs: int

@@ -127,7 +127,7 @@ class Child:
     """A Python module of this folder in a process of its own; its stdout tells numbers.
 
     Args:
-        module: For example `tests.bench.contenders.stock_faust`.
+        module: For example `tests.bench.baselines.stock_faust`.
         arguments: Of the module.
         log: Gets its stderr.
         python: The interpreter.

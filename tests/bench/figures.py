@@ -30,8 +30,8 @@ class Entry(msgspec.Struct, frozen=True):
         name: One of `NAMES`.
         value: What Ruptura reached; the median over runs. None where it could not be measured.
         unit: Of value and reference_value.
-        reference: What it is compared with: a rival, or the aim. Or why there is no value.
-        reference_value: What the rival reached in the same runs, or the aim.
+        reference: What it is compared with: a baseline, or the aim. Or why there is no value.
+        reference_value: What the baseline reached in the same runs, or the aim.
         ratio: The median over runs of value by reference_value.
     """
 

@@ -34,7 +34,7 @@ _MODULES = {
 
 
 def measure(ground: Ground, names: frozenset[str], say: Callable[[str], None]) -> Outcome:
-    """Measure the worker and the named rivals in turn, so many times as there are runs."""
+    """Measure the worker and the named baselines in turn, so many times as there are runs."""
     wanted = {name: _MODULES[name] for name in _MODULES if name in names}
     inputs = broker.tuned(ground.servers, "load")
     broker.create(inputs)
@@ -57,7 +57,7 @@ def measure(ground: Ground, names: frozenset[str], say: Callable[[str], None]) -
                 continue
             say(f"run {run + 1}: {title}")
             try:
-                found = _rival(ground, inputs, module)
+                found = _baseline(ground, inputs, module)
             except BenchError as error:
                 reasons[name] = f"{title}: {str(error).splitlines()[0]}"
                 say(f"  {error}")
@@ -95,26 +95,26 @@ def _ratio(ours: list[Rate], theirs: list[Rate]) -> str:
 
 
 def _missing(ground: Ground, package: str) -> str:
-    """Why a rival cannot run; empty if it can."""
+    """Why a baseline cannot run; empty if it can."""
     if not package:
         return ""
-    if not ground.rivals.exists():
+    if not ground.baselines.exists():
         return f"{package} is not installed; `make bench` does that"
-    probe = [str(ground.rivals), "-c", f"import {package}"]
+    probe = [str(ground.baselines), "-c", f"import {package}"]
     done = subprocess.run(probe, capture_output=True, text=True, timeout=60, check=False)
     return f"{package} cannot be imported: {done.stderr[-200:]}" if done.returncode else ""
 
 
-def _rival(ground: Ground, inputs: Settings, module: str) -> Rate:
-    """A rival reads the tickets from their beginning, in a group of its own."""
+def _baseline(ground: Ground, inputs: Settings, module: str) -> Rate:
+    """A baseline reads the tickets from their beginning, in a group of its own."""
     mine = broker.tuned(ground.servers, module.replace("_", "-"))
     folder = ground.folder / mine.kafka.group_id
     folder.mkdir()
-    python = str(ground.rivals) if module in ("quix_count", "bytewax_count") else ground.python
+    python = str(ground.baselines) if module in ("quix_count", "bytewax_count") else ground.python
     arguments = [ground.servers, inputs.topics.tickets, mine.kafka.group_id, str(folder)]
     arguments.append(str(free_ports(1)[0]))
     log = ground.folder / f"{module}.log"
-    with Child(f"tests.bench.contenders.{module}", arguments, log, python=python) as child:
+    with Child(f"tests.bench.baselines.{module}", arguments, log, python=python) as child:
         return rate(watch(child.process.pid, child.count, LOAD.tickets, seconds=_SECONDS))
 
 

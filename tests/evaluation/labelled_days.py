@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from ruptura.evaluation.pages import Page
-from ruptura.simulator.labels import ChannelName, Labels, Quiet, Rupture
+from ruptura.simulator.labels import ChannelName, Labels, NonEvent, Rupture
 
 BEGIN = datetime(2026, 3, 2, tzinfo=UTC)
 JUDGED_FROM = BEGIN + timedelta(days=7)
@@ -47,7 +47,7 @@ def labels(*ruptures: Rupture) -> Labels:
         channels=[ChannelName("aurora", "app"), ChannelName("aurora", "voice")],
         ruptures=list(ruptures or (CREEPING, SUDDEN)),
         quiet=[
-            Quiet(
+            NonEvent(
                 name="holiday",
                 kind="holiday",
                 service="aurora",

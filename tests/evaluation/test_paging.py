@@ -18,7 +18,7 @@ def pages(
     for minute in range(minutes):
         known = holds(minute)
         conditions = {} if known is None else {"errors": known}
-        if pager.tell(minute * MINUTE, conditions) is not None:
+        if pager.observe(minute * MINUTE, conditions) is not None:
             told.append(minute)
     return told
 
@@ -62,7 +62,7 @@ def test_a_value_that_stops_coming_stands_for_five_minutes_and_no_longer() -> No
 def test_conditions_of_one_channel_are_one_incident() -> None:
     pager = Pager(MINUTE, {})
     told = [
-        pager.tell(minute * MINUTE, {"errors": minute >= 10, "latency": minute >= 20})
+        pager.observe(minute * MINUTE, {"errors": minute >= 10, "latency": minute >= 20})
         for minute in range(60)
     ]
     assert [(minute, why) for minute, why in enumerate(told) if why] == [(14, "errors")]
@@ -71,6 +71,6 @@ def test_conditions_of_one_channel_are_one_incident() -> None:
 def test_what_holds_is_forgotten_when_the_service_closes() -> None:
     pager = Pager(MINUTE, {})
     for minute in range(4):
-        assert pager.tell(minute * MINUTE, {"errors": True}) is None
+        assert pager.observe(minute * MINUTE, {"errors": True}) is None
     pager.mute()
-    assert pager.tell(4 * MINUTE, {"errors": True}) is None
+    assert pager.observe(4 * MINUTE, {"errors": True}) is None

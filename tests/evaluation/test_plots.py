@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from matplotlib.text import Text
 
-from ruptura.evaluation.contenders import RUPTURA, contenders
+from ruptura.evaluation.baselines import RUPTURA, baseline_makers
 from ruptura.evaluation.figures import figures
 from ruptura.evaluation.matching import Judged, Verdict
 from ruptura.evaluation.pages import Page
 from ruptura.evaluation.plots import _axes, _bars, _leads, _right_and_wrong
 
-NAMES = [RUPTURA, *contenders()]
+NAMES = [RUPTURA, *baseline_makers()]
 MINUTE = 60.0
 
 
@@ -55,7 +55,7 @@ def steps(axes: Any, name: str) -> list[tuple[float, float]]:
 
 
 @pytest.mark.parametrize("false_alarms", [0, 40])
-def test_every_contender_has_its_place_and_its_figures(false_alarms: int) -> None:
+def test_every_detector_has_its_place_and_its_figures(false_alarms: int) -> None:
     rows = {name: figures([verdict(0.0, None, false_alarms=false_alarms)]) for name in NAMES}
     axes, texts = drawn(partial(_right_and_wrong, figures=rows))
     assert {f"{name}: 1 of 2, {false_alarms} a week" for name in NAMES} <= set(texts)
@@ -80,7 +80,7 @@ def test_who_tells_early_who_late_and_who_misses_is_seen() -> None:
     }  # fmt: skip
 
 
-def test_the_leads_of_all_contenders_fit_into_the_picture() -> None:
+def test_the_leads_of_all_detectors_fit_into_the_picture() -> None:
     every = {name: [verdict(n * 10 * MINUTE)] for n, name in enumerate(NAMES)}
     _, texts = drawn(partial(_leads, verdicts=every))
     assert len([text for text in texts if " of 1 early" in text]) == len(NAMES)

@@ -1,4 +1,4 @@
-"""River's detectors as rivals: they see what is strange, and bear what recordings hold."""
+"""River's detectors as baselines: they see what is strange, and bear what recordings hold."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ruptura.evaluation.contenders import RUPTURA
+from ruptura.evaluation.baselines import RUPTURA
 from ruptura.evaluation.run import (
     EvaluationError,
     Output,
@@ -55,7 +55,7 @@ def benchmark(tmp_path: Path) -> tuple[Path, Path]:
     return folder, windows
 
 
-def test_simulations_are_told_in_a_table_for_contenders_and_one_for_scenarios(
+def test_simulations_are_told_in_a_table_for_detectors_and_one_for_scenarios(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = small_scenario(tmp_path)

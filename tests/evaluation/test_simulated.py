@@ -9,7 +9,7 @@ import pytest
 from ruptura.assembly.registry import series_registry
 from ruptura.core.contracts.effects import ChannelPoint, Effects, SeriesPoint
 from ruptura.core.contracts.record import Record, Tick
-from ruptura.evaluation.contenders import RUPTURA, contenders
+from ruptura.evaluation.baselines import RUPTURA, baseline_makers
 from ruptura.evaluation.figures import figures
 from ruptura.evaluation.simulated import (
     Field,
@@ -25,7 +25,7 @@ from tests.evaluation.small_scenario import small_scenario
 
 MINUTE = 60.0
 MONDAY = 1_772_409_600.0
-STATIC = {"static thresholds": contenders()["static thresholds"]}
+STATIC = {"static thresholds": baseline_makers()["static thresholds"]}
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +141,7 @@ def test_while_the_service_is_closed_baselines_are_mute() -> None:
 
 
 def test_every_baseline_can_watch_a_channel() -> None:
-    field = Field(Settings(), contenders(), {})
+    field = Field(Settings(), baseline_makers(), {})
     for minute in range(60):
         field.apply(errors(minute, 0.01))
-    assert set(field.pages) == set(contenders())
+    assert set(field.pages) == set(baseline_makers())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ruptura.evaluation.contenders import RUPTURA
+from ruptura.evaluation.baselines import RUPTURA
 from ruptura.evaluation.simulated import run_trial
 from tests.evaluation.small_scenario import small_scenario
 

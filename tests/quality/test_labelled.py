@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ruptura.evaluation.contenders import RUPTURA
+from ruptura.evaluation.baselines import RUPTURA
 from ruptura.evaluation.labelled_files import read_labelled
 from ruptura.evaluation.run import labelled_parts
 

@@ -13,7 +13,7 @@ import pytest
 
 from ruptura.assembly.build import build_engine
 from ruptura.assembly.registry import series_registry
-from ruptura.evaluation.contenders import RUPTURA, contenders
+from ruptura.evaluation.baselines import RUPTURA, baseline_makers
 from ruptura.evaluation.figures import Figures, figures
 from ruptura.evaluation.matching import Verdict
 from ruptura.evaluation.run import simulated_trials
@@ -80,11 +80,11 @@ def test_ruptures_are_found_quietly_and_no_quiet_baseline_is_better() -> None:
     whole = os.environ.get("RUPTURA_QUALITY") == "whole"
     paths = [path for name, path in shipped().items() if whole or name not in LONG]
     assert len(paths) >= 18
-    rivals = [name for name in contenders() if whole or name in BRIEF]
-    assert BRIEF.issubset(rivals)
+    baselines = [name for name in baseline_makers() if whole or name in BRIEF]
+    assert BRIEF.issubset(baselines)
     jobs = len(os.sched_getaffinity(0))
     verdicts: dict[str, list[Verdict]] = {}
-    for trial in simulated_trials(paths, SEEDS, rivals, jobs):
+    for trial in simulated_trials(paths, SEEDS, baselines, jobs):
         for name, verdict in trial.verdicts.items():
             verdicts.setdefault(name, []).append(verdict)
     found = {name: figures(each) for name, each in verdicts.items()}

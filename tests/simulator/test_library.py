@@ -20,7 +20,7 @@ from ruptura.core.ingest.decode import decode_ticket, time_fault
 from ruptura.core.ingest.handlers import HANDLERS
 from ruptura.settings import Settings, load
 from ruptura.simulator import Scenario, load_scenario, shipped, simulate
-from ruptura.simulator.scenario import QuietKind, RuptureKind
+from ruptura.simulator.scenario import NonEventKind, RuptureKind
 
 NAMES = list(shipped())
 TOPICS: dict[str, DocumentKind] = {
@@ -119,7 +119,7 @@ def test_there_is_a_scenario_for_every_kind_of_rupture_and_of_what_is_none():
     scenarios = [load_scenario(path, series_registry()) for path in shipped().values()]
 
     assert {t.kind for s in scenarios for t in s.ruptures} == set(get_args(RuptureKind))
-    assert {t.kind for s in scenarios for t in s.quiet} == set(get_args(QuietKind))
+    assert {t.kind for s in scenarios for t in s.quiet} == set(get_args(NonEventKind))
     calm = load_scenario(shipped()["calm"], series_registry())
     assert not calm.ruptures
     assert not calm.quiet

@@ -61,13 +61,13 @@ def commemorative_date(name: str, country: str | None, year: int) -> date:
     Raises:
         KeyError: no such name.
     """
-    place = (name, country or "")
-    moving = _MOVING.get(place) or _MOVING.get((name, ""))
+    key = (name, country or "")
+    moving = _MOVING.get(key) or _MOVING.get((name, ""))
     if moving is not None:
         return moving(year)
-    if place in _FIXED_IN:
-        return date(year, *_FIXED_IN[place])
-    weekday = _WEEKDAY_IN.get(place) or _WEEKDAY.get(name)
+    if key in _FIXED_IN:
+        return date(year, *_FIXED_IN[key])
+    weekday = _WEEKDAY_IN.get(key) or _WEEKDAY.get(name)
     return date(year, *_FIXED[name]) if weekday is None else _nth(year, *weekday)
 
 

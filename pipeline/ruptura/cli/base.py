@@ -49,8 +49,8 @@ def plainly(command: Callable[P, None]) -> Callable[P, None]:
         except (HistoryError, KafkaUnavailable, RecordingError) as error:
             fail(error, FAILURE)
         except OSError as error:
-            place = f"{error.filename}: " if error.filename else ""
-            fail(OSError(f"{place}{error.strerror or error}"), FAILURE)
+            prefix = f"{error.filename}: " if error.filename else ""
+            fail(OSError(f"{prefix}{error.strerror or error}"), FAILURE)
         except KeyboardInterrupt:
             click.echo("ruptura: interrupted", err=True)
             sys.exit(INTERRUPTED)

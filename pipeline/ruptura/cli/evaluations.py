@@ -39,11 +39,11 @@ def evaluate_nab(
     folder: Path, windows: Path, plots: Path | None, jobs: int, *, as_json: bool
 ) -> None:
     """Score detectors on the Numenta Anomaly Benchmark in FOLDER."""
-    from ruptura.evaluation import run as shell
+    from ruptura.evaluation import run as evaluation
 
     try:
-        shell.evaluate_nab(folder, windows, shell.Output(as_json, plots, jobs))
-    except shell.EvaluationError as error:
+        evaluation.evaluate_nab(folder, windows, evaluation.Output(as_json, plots, jobs))
+    except evaluation.EvaluationError as error:
         fail(error, USAGE_ERROR)
 
 
@@ -55,11 +55,11 @@ def evaluate_nab(
 @plainly
 def evaluate_labelled(path: Path, plots: Path | None, jobs: int, *, as_json: bool) -> None:
     """Score detectors on CSV files with timestamp, value and label in PATH, folder or archive."""
-    from ruptura.evaluation import run as shell
+    from ruptura.evaluation import run as evaluation
 
     try:
-        shell.evaluate_labelled(path, shell.Output(as_json, plots, jobs))
-    except shell.EvaluationError as error:
+        evaluation.evaluate_labelled(path, evaluation.Output(as_json, plots, jobs))
+    except evaluation.EvaluationError as error:
         fail(error, USAGE_ERROR)
 
 
@@ -86,14 +86,16 @@ def evaluate_simulated(
     as_json: bool,
 ) -> None:
     """Watch simulated SCENARIOS (names, files or folders; default: all that are shipped)."""
-    from ruptura.evaluation import run as shell
+    from ruptura.evaluation import run as evaluation
 
     wanted = None if not baselines else [name for name in baselines if name != "none"]
     try:
-        numbers = shell.parse_seeds(seeds)
+        numbers = evaluation.parse_seeds(seeds)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--seeds") from None
     try:
-        shell.evaluate_simulated(scenarios, numbers, shell.Output(as_json, plots, jobs), wanted)
-    except shell.EvaluationError as error:
+        evaluation.evaluate_simulated(
+            scenarios, numbers, evaluation.Output(as_json, plots, jobs), wanted
+        )
+    except evaluation.EvaluationError as error:
         fail(error, USAGE_ERROR)

@@ -84,9 +84,9 @@ def topics_create(config: Path | None, **options: int | None) -> None:
 
     Copies and retention of topics that exist are compared where an option gives them.
     """
-    from ruptura.tools import topics as shell
+    from ruptura.tools import topics as tool
 
-    _report(shell.create, read_settings(config), options)
+    _report(tool.create, read_settings(config), options)
 
 
 @topics.command("check")
@@ -95,9 +95,9 @@ def topics_create(config: Path | None, **options: int | None) -> None:
 @plainly
 def topics_check(config: Path | None, **options: int | None) -> None:
     """Say what differs from the settings and the options; exit code 1 if anything does."""
-    from ruptura.tools import topics as shell
+    from ruptura.tools import topics as tool
 
-    _report(shell.check, read_settings(config), options)
+    _report(tool.check, read_settings(config), options)
 
 
 def _report(

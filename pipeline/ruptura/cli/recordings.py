@@ -146,13 +146,13 @@ def import_(files: tuple[Path, ...], mapping: Path, output: Path) -> None:
 @plainly
 def simulate(scenario: str, seed: int, output: Path, labels: Path | None) -> None:
     """Write a recording of a simulated contact centre: SCENARIO is a name or a TOML file."""
-    from ruptura.tools import simulate as shell
+    from ruptura.tools import simulate as tool
 
     scenario_file = Path(scenario)
     keep_apart([scenario_file] if scenario_file.is_file() else [], (output, labels))
     try:
-        summary = shell.run_simulation(scenario, seed, output, labels)
-    except shell.ScenarioError as error:
+        summary = tool.run_simulation(scenario, seed, output, labels)
+    except tool.ScenarioError as error:
         fail(error, USAGE_ERROR)
     records = ", ".join(f"{count:,} of {topic}" for topic, count in summary.by_topic.items())
     click.echo(
@@ -202,11 +202,11 @@ def publish(
 ) -> None:
     """Publish RECORDINGS to Kafka with their spacing, merged by time."""
     from ruptura.outputs.progress import counting
-    from ruptura.tools import publish as shell
+    from ruptura.tools import publish as tool
 
     try:
         with counting("publishing") as progress:
-            summary = shell.publish(
+            summary = tool.publish(
                 read_settings(config),
                 recordings,
                 speed,
@@ -214,7 +214,7 @@ def publish(
                 keep_timestamps=keep_timestamps,
                 progress=progress,
             )
-    except shell.PublishError as error:
+    except tool.PublishError as error:
         fail(error, FAILURE)
     click.echo(_fields(summary), err=True)
     if summary.failed:
@@ -251,12 +251,12 @@ def record(
 ) -> None:
     """Record topics to a file until a count, a time, their end or Ctrl-C."""
     from ruptura.outputs.progress import counting
-    from ruptura.tools import record as shell
+    from ruptura.tools import record as tool
 
     wanted = [part for name in names for part in name.split(",") if part]
     try:
         with counting("recording") as progress:
-            summary = shell.record(
+            summary = tool.record(
                 read_settings(config),
                 wanted,
                 output,
@@ -267,7 +267,7 @@ def record(
                 overwrite=overwrite,
                 progress=progress,
             )
-    except shell.RecordError as error:
+    except tool.RecordError as error:
         fail(error, FAILURE)
     click.echo(_fields(summary), err=True)
 

@@ -11,14 +11,14 @@ import numpy as np
 from ruptura.evaluation.matching import Judged, Verdict
 
 EARLY_SECONDS: Final = 300.0
-"""A gradual rupture is warned of early enough if it is told so long before the breach."""
+"""A gradual rupture is found early if its page came so long before the breach."""
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """What a table shows. None stands where there is nothing to divide by.
 
     Attributes:
-        ruptures, found: Judged ruptures, and those that a page told of.
+        ruptures, found: Judged ruptures, and those that a page found.
         recall: Found over judged, in [0, 1].
         precision: Found ruptures over found ruptures and false alarms, in [0, 1]. Further pages of
             a rupture count as neither.
@@ -30,8 +30,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
             10th percentile. Linear interpolation between the nearest two.
         detect_median_seconds, detect_p90_seconds: From onset to page over found ruptures.
         gradual: Gradual ruptures that customers felt.
-        gradual_early: Share of those told `EARLY_SECONDS` or more before the breach; missed
-            ones count as not told.
+        gradual_early: Share of those paged `EARLY_SECONDS` or more before the breach; missed
+            ones count as not paged.
         quiet: Labelled non-events.
         pages_on_quiet: Pages on them.
         repeated: Further pages on a channel that had paged for the same rupture.

@@ -174,7 +174,7 @@ def run_scorer(scorer: Scorer, series: LabelledSeries) -> Scores:
 
 
 class Part(msgspec.Struct, frozen=True):
-    """The figures of one contender.
+    """The figures of one detector.
 
     Attributes:
         threshold: A point alarms if its score reaches it.
@@ -193,11 +193,11 @@ def report(
     threshold: float | None = None,
     share: float = FIRST_SHARE,
 ) -> Part:
-    """Judge the scores of one contender on all series by one threshold.
+    """Judge the scores of one detector on all series by one threshold.
 
     Args:
         scored: The series and their scores.
-        threshold: The contender's own; None chooses the one with the best F1 by segment on the
+        threshold: The detector's own; None chooses the one with the best F1 by segment on the
             first parts of the labelled series.
         share: How much of each series is its first part.
     """
@@ -208,10 +208,10 @@ def report(
     for series, scores in scored:
         alarms = scores >= threshold
         count = len(alarms)
-        cut = round(count * share)
+        split = round(count * share)
         if series.labels.any():
-            first.append(tally(series, alarms, 0, cut))
-            rest.append(tally(series, alarms, cut, count))
+            first.append(tally(series, alarms, 0, split))
+            rest.append(tally(series, alarms, split, count))
         else:
             unlabelled.append(tally(series, alarms, 0, count))
     return Part(threshold, scoring(first), scoring(rest), scoring(unlabelled))

@@ -1,8 +1,8 @@
 """Pages against labels: which rupture a page belongs to, and which page is a false alarm.
 
-The rules, for everything that is told between `judged_from` and `ends` of the labels:
+The rules, for every page between `judged_from` and `ends` of the labels:
 
-- Only openings count (`ruptura.evaluation.pages`), at the time at which they could be told.
+- Only openings count (`ruptura.evaluation.pages`), at the time at which they could be sent.
 - A page fits a rupture if it names its service and one of its channels, and was told from the
   onset (included) until `GRACE_SECONDS` after the end (included).
 - A page belongs to the first rupture, by onset, that it fits and that no page was found to belong
@@ -25,7 +25,7 @@ from typing import Final
 import msgspec
 
 from ruptura.evaluation.pages import Page
-from ruptura.simulator.labels import Labels, Quiet, Rupture
+from ruptura.simulator.labels import Labels, NonEvent, Rupture
 
 GRACE_SECONDS: Final = 900.0
 """How long after the last effect a page may still be told: evidence added up over buckets lags by
@@ -35,14 +35,14 @@ WEEK_SECONDS: Final = 604_800.0
 
 
 class Judged(msgspec.Struct, frozen=True, gc=False):
-    """One rupture, and when it was told of.
+    """One rupture, and when it was found.
 
     Attributes:
         name, kind, service: As labelled.
         is_gradual: Whether it came slowly.
         onset: When its cause began, in seconds since the Unix epoch.
         breach: When customers felt it; None if they never did.
-        told: When the page was told that found it; None if it was missed.
+        told: Time of the page that found it; None if it was missed.
     """
 
     name: str
@@ -133,7 +133,7 @@ def _fits(page: Page, rupture: Rupture) -> bool:
     )
 
 
-def _disturbs(page: Page, quiet: Quiet) -> bool:
+def _disturbs(page: Page, quiet: NonEvent) -> bool:
     return (
         page.service == quiet.service
         and page.channel in quiet.channels

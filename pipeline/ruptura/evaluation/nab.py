@@ -132,7 +132,7 @@ class Judged:
         ValueError: A score is not a number, or a window does not lie in the file.
     """
 
-    __slots__ = ("_place", "_scores", "_worth", "windows")
+    __slots__ = ("_scores", "_window_numbers", "_worth", "windows")
 
     def __init__(self, scores: Sequence[float] | Numbers, windows: Windows) -> None:
         self._scores = np.asarray(scores, dtype=np.float64)
@@ -141,7 +141,7 @@ class Judged:
             raise ValueError("a score is not a number")
         if windows and not (windows[0][0] >= 0 and windows[-1][1] < points):
             raise ValueError(f"windows reach beyond the {points} points of the file")
-        self._place = np.full(points, _FALSE)
+        self._window_numbers = np.full(points, _FALSE)
         self._worth = np.full(points, -1.0)
         for number, (begin, end) in enumerate(windows):
             width = end - begin
@@ -149,17 +149,17 @@ class Judged:
                 self._worth[at] = scaled_sigmoid((at - end - 1) / (width + 1)) / _BEST
             for at in range(end + 1, points):
                 self._worth[at] = scaled_sigmoid((at - end) / width)
-            self._place[begin : end + 1] = number
-        self._place[: probation(points)] = _UNJUDGED
-        self.windows = len(set(self._place[self._place >= 0]))
+            self._window_numbers[begin : end + 1] = number
+        self._window_numbers[: probation(points)] = _UNJUDGED
+        self.windows = len(set(self._window_numbers[self._window_numbers >= 0]))
         """How many have a point after the probation."""
 
     def gains(self, profile: Profile) -> Iterator[tuple[Numbers, Numbers]]:
         """Yield scores, and what is gained over no alarm when the threshold falls to each."""
-        outside = self._place == _FALSE
+        outside = self._window_numbers == _FALSE
         yield self._scores[outside], self._worth[outside] * profile.false_alarm
-        for number in range(self._place.max(initial=_FALSE) + 1):
-            inside = self._place == number
+        for number in range(self._window_numbers.max(initial=_FALSE) + 1):
+            inside = self._window_numbers == number
             order = np.argsort(-self._scores[inside], kind="stable")
             earliest = np.maximum.accumulate(self._worth[inside][order])
             reached = profile.hit * earliest + profile.miss
@@ -167,16 +167,16 @@ class Judged:
 
     def gain(self, alarms: Indices, profile: Profile) -> float:
         """Tell what is gained over no alarm by alarms at these points, whatever the scores."""
-        place, worth = self._place[alarms], self._worth[alarms]
-        gained = profile.false_alarm * float(worth[place == _FALSE].sum())
-        for number in set(place[place >= 0].tolist()):
-            gained += profile.hit * float(worth[place == number].max()) + profile.miss
+        numbers, worth = self._window_numbers[alarms], self._worth[alarms]
+        gained = profile.false_alarm * float(worth[numbers == _FALSE].sum())
+        for number in set(numbers[numbers >= 0].tolist()):
+            gained += profile.hit * float(worth[numbers == number].max()) + profile.miss
         return gained
 
     def alarms(self, threshold: float) -> tuple[int, int]:
         """Count the windows found and the false alarms at a threshold."""
-        places = self._place[self._scores >= threshold]
-        return len(set(places[places >= 0])), int((places == _FALSE).sum())
+        numbers = self._window_numbers[self._scores >= threshold]
+        return len(set(numbers[numbers >= 0])), int((numbers == _FALSE).sum())
 
 
 def best(files: Sequence[Judged], profile: Profile) -> Outcome:

@@ -28,10 +28,10 @@ class Pager:
     def __init__(self, bucket_seconds: float, patience: Mapping[str, float]) -> None:
         self._bucket = bucket_seconds
         self._patience = patience
-        self._held: dict[str, tuple[float, float]] = {}  # holds since, told last
+        self._held: dict[str, tuple[float, float]] = {}  # holds since, seen last
         self._fired = -math.inf
 
-    def tell(self, start: float, conditions: Mapping[str, bool]) -> str | None:
+    def observe(self, start: float, conditions: Mapping[str, bool]) -> str | None:
         """Take the conditions of a bucket; return the one that pages, if any does.
 
         Args:
@@ -50,8 +50,8 @@ class Pager:
         if not held:
             return None
         firing = None
-        for name, (since, told) in list(held.items()):
-            if start - told >= STANDS_SECONDS:
+        for name, (since, last) in list(held.items()):
+            if start - last >= STANDS_SECONDS:
                 del held[name]
             elif start + self._bucket - since >= self._patience.get(name, FOR_SECONDS):
                 firing = firing or name

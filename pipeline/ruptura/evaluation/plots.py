@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ruptura.evaluation.contenders import RUPTURA
+from ruptura.evaluation.baselines import RUPTURA
 from ruptura.evaluation.figures import EARLY_SECONDS, Figures, lead
 from ruptura.evaluation.labelled import Part
 from ruptura.evaluation.matching import Judged, Verdict
@@ -27,12 +27,12 @@ def check_plots() -> None:
 def draw_simulated(
     folder: Path, figures: Mapping[str, Figures], verdicts: Mapping[str, Sequence[Verdict]]
 ) -> list[Path]:
-    """Draw how often each contender is right and wrong, and how early it tells.
+    """Draw how often each detector is right and wrong, and how early it tells.
 
     Args:
         folder: Made if absent.
-        figures: By contender.
-        verdicts: By contender, one for each trial.
+        figures: By detector.
+        verdicts: By detector, one for each trial.
 
     Returns:
         The files written.

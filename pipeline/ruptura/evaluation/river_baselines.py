@@ -43,7 +43,7 @@ class HalfSpace:
     Args:
         gather: Vectors looked at before the trees are built.
         lags: How many earlier values of each feature are features too.
-        leave_out: Features that are none.
+        leave_out: Keys that are not features.
     """
 
     def __init__(

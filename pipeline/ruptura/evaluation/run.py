@@ -1,4 +1,4 @@
-"""Evaluations: contenders over benchmarks, labelled series and simulations, told in tables."""
+"""Evaluations: detectors over benchmarks, labelled series and simulations, printed as tables."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rich.progress import Progress as RichProgress
 
 from ruptura.assembly.registry import series_registry
 from ruptura.evaluation import nab, plots, tables
-from ruptura.evaluation.contenders import RUPTURA, contenders
+from ruptura.evaluation.baselines import RUPTURA, baseline_makers
 from ruptura.evaluation.figures import Figures, figures
 from ruptura.evaluation.labelled import LabelledSeries, Part, Scores, report, run_scorer
 from ruptura.evaluation.labelled_files import LabelledDataError, read_labelled
@@ -27,7 +27,7 @@ from ruptura.evaluation.matching import Verdict
 from ruptura.evaluation.nab_files import NabDataError, NabFile, read_nab
 from ruptura.evaluation.plots import NoPlotsError
 from ruptura.evaluation.simulated import Trial, run_trial, settings_of
-from ruptura.evaluation.univariate import univariate_contenders
+from ruptura.evaluation.univariate import univariate_detectors
 from ruptura.simulator import load_scenario, shipped
 
 _SEEDS = re.compile(r"(\d{1,9})(?:\.\.(\d{1,9}))?")
@@ -64,7 +64,7 @@ def evaluate_simulated(
     output: Output,
     baselines: Sequence[str] | None = None,
 ) -> None:
-    """Let Ruptura and the baselines watch simulations, and tell how each of them did.
+    """Let Ruptura and the baselines watch simulations, and report how each of them did.
 
     Args:
         scenarios: Names of shipped scenarios, files or folders of files; none: all shipped.
@@ -83,12 +83,12 @@ def evaluate_simulated(
         for path in paths:
             settings_of(load_scenario(path, series_registry()))
     trials = simulated_trials(paths, seeds, names, output.jobs)
-    verdicts = _by_contender(trials)
+    verdicts = _by_detector(trials)
     found = {name: figures(each) for name, each in verdicts.items()}
     by_scenario = {
         path.stem: {
             name: figures(each)
-            for name, each in _by_contender(t for t in trials if t.scenario == path.stem).items()
+            for name, each in _by_detector(t for t in trials if t.scenario == path.stem).items()
         }
         for path in paths
     }
@@ -120,7 +120,7 @@ def simulated_trials(
 
 
 def evaluate_labelled(path: Path, output: Output) -> None:
-    """Let the contenders score labelled series, and tell how each of them did.
+    """Let the detectors score labelled series, and report how each of them did.
 
     Args:
         path: A folder of CSV files, or a tar archive of one.
@@ -147,14 +147,14 @@ def evaluate_labelled(path: Path, output: Output) -> None:
 def labelled_parts(
     series: Sequence[LabelledSeries], jobs: int, names: Sequence[str] | None = None
 ) -> dict[str, Part]:
-    """Return how contenders did on labelled series, by name, in so many processes.
+    """Return how detectors did on labelled series, by name, in so many processes.
 
     Args:
         series: The data.
         jobs: Processes that work at the same time, 1 or more.
-        names: Of the contenders; None for all.
+        names: Of the detectors; None for all.
     """
-    known = univariate_contenders()
+    known = univariate_detectors()
     names = list(known) if names is None else names
     scores = _scores([(each, each.step_seconds) for each in series], names, jobs)
     return {
@@ -164,7 +164,7 @@ def labelled_parts(
 
 
 def evaluate_nab(folder: Path, windows: Path, output: Output) -> None:
-    """Let the contenders score files of the Numenta Anomaly Benchmark, by its rules.
+    """Let the detectors score files of the Numenta Anomaly Benchmark, by its rules.
 
     Args:
         folder: Of the data.
@@ -177,7 +177,7 @@ def evaluate_nab(folder: Path, windows: Path, output: Output) -> None:
     with _in_one_line():
         _check_plots(output)
         files = read_nab(folder, windows)
-    names = list(univariate_contenders())
+    names = list(univariate_detectors())
     scores = _scores([(_unlabelled(file), _NAB_STEP_SECONDS) for file in files], names, output.jobs)
     outcomes: dict[str, dict[str, nab.Outcome]] = {}
     unseen: dict[str, float] = {}
@@ -197,7 +197,7 @@ def evaluate_nab(folder: Path, windows: Path, output: Output) -> None:
 
 
 def parse_seeds(text: str) -> range:
-    """Return the seeds of `A..B`, both included, or of a single `A`; ValueError if it is none."""
+    """Return the seeds of `A..B`, both included, or of a single `A`; ValueError if the text is neither."""
     match = _SEEDS.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is neither a seed nor a range of them, such as 1..5")
@@ -229,7 +229,7 @@ def _scenario_paths(scenarios: Sequence[str]) -> list[Path]:
 
 
 def _baseline_names(wanted: Sequence[str] | None) -> tuple[str, ...]:
-    known = contenders()
+    known = baseline_makers()
     for name in wanted or ():
         if name not in known:
             raise EvaluationError(f"{name}: no such baseline; known are {', '.join(known)}")
@@ -237,14 +237,14 @@ def _baseline_names(wanted: Sequence[str] | None) -> tuple[str, ...]:
 
 
 def _trial(path: Path, seed: int, names: Sequence[str]) -> Trial:
-    known = contenders()
+    known = baseline_makers()
     return run_trial(path, seed, {name: known[name] for name in names})
 
 
 def _scores(
     series: Sequence[tuple[LabelledSeries, float]], names: Sequence[str], jobs: int
 ) -> dict[str, list[Scores]]:
-    """Return the scores of contenders, by name, in the order of the series."""
+    """Return the scores of detectors, by name, in the order of the series."""
     work = {
         (name, index): partial(_score, name, each, step)
         for name in names
@@ -255,14 +255,14 @@ def _scores(
 
 
 def _score(name: str, series: LabelledSeries, step_seconds: float) -> Scores:
-    return run_scorer(univariate_contenders()[name].make(step_seconds), series)
+    return run_scorer(univariate_detectors()[name].make(step_seconds), series)
 
 
 def _unlabelled(file: NabFile) -> LabelledSeries:
     return LabelledSeries(file.name, file.times, file.values, file.values != file.values)
 
 
-def _by_contender(trials: Iterable[Trial]) -> dict[str, list[Verdict]]:
+def _by_detector(trials: Iterable[Trial]) -> dict[str, list[Verdict]]:
     verdicts: dict[str, list[Verdict]] = {}
     for trial in trials:
         for name, verdict in trial.verdicts.items():

@@ -4,7 +4,7 @@ All are treated alike. The baselines see the very values that Ruptura has closed
 the first bucket on, one channel at a time; while a service is closed they see nothing and stay
 mute, as with mute intervals in Alertmanager. Their conditions become pages by the rules of
 `ruptura.evaluation.paging`: five minutes of a condition, and one page per channel until nothing
-has fired for half an hour. A page of either is told when its bucket can be known.
+has fired for half an hour. A page of either is sent when its bucket has closed.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from ruptura.assembly.registry import series_registry
 from ruptura.core.contracts.effects import Effects
 from ruptura.core.contracts.record import Input, Record, Tick
 from ruptura.core.series.registry import Measure
+from ruptura.evaluation.baselines import RUPTURA, Make
 from ruptura.evaluation.bucket import Baseline, Bucket
-from ruptura.evaluation.contenders import RUPTURA, Make
 from ruptura.evaluation.matching import Verdict, judge
 from ruptura.evaluation.pages import Page, openings
 from ruptura.evaluation.paging import Pager
@@ -44,7 +44,7 @@ class Trial(msgspec.Struct, frozen=True):
     Attributes:
         scenario, seed: Which.
         records: In the recording.
-        verdicts: By contender.
+        verdicts: By detector.
     """
 
     scenario: str
@@ -82,16 +82,16 @@ def run_trial(path: Path, seed: int, makers: Mapping[str, Make]) -> Trial:
     simulation = simulate(scenario, seed)
     field = Field(settings, makers, objectives_of(scenario))
     engine = build_engine(settings)
-    told = AlertList()
-    sinks = Sinks(told, field)
+    alerts = AlertList()
+    sinks = Sinks(alerts, field)
     for batch in batches(simulation.records, settings):
         sinks.apply(engine.step(batch))
-    pages = {RUPTURA: openings(told.alerts, settings.window.lateness_seconds), **field.pages}
+    pages = {RUPTURA: openings(alerts.alerts, settings.window.lateness_seconds), **field.pages}
     return Trial(
         scenario.name,
         seed,
         len(simulation.records),
-        {name: judge(told, simulation.labels) for name, told in pages.items()},
+        {name: judge(found, simulation.labels) for name, found in pages.items()},
     )
 
 
@@ -99,14 +99,14 @@ def objectives_of(scenario: Scenario) -> Objectives:
     """Return what each channel of a scenario promises, as thresholds of what it reports."""
     return {
         (channel.service, channel.name): {
-            "errors": promised.errors_ratio,
-            "latency": promised.request_seconds,
-            "wait": promised.answer_within_seconds,
-            "service_level": promised.service_level_ratio,
-            "abandonment": promised.abandonment_ratio,
+            "errors": objectives.errors_ratio,
+            "latency": objectives.request_seconds,
+            "wait": objectives.answer_within_seconds,
+            "service_level": objectives.service_level_ratio,
+            "abandonment": objectives.abandonment_ratio,
         }
         for channel in scenario.channels
-        for promised in (channel.objectives or scenario.objectives,)
+        for objectives in (channel.objectives or scenario.objectives,)
     }
 
 
@@ -161,33 +161,33 @@ class Field(ImmediateSink):
         values: dict[tuple[str, str, float], dict[str, float]] = {}
         for point in effects.points:
             if point.observed is not None:
-                place = point.service, point.channel, point.start
-                values.setdefault(place, {})[point.series] = point.observed
+                key = point.service, point.channel, point.start
+                values.setdefault(key, {})[point.series] = point.observed
         for channel in effects.channels:
             start = channel.end - self._bucket
-            place = channel.service, channel.channel, start
-            self._observe(channel.service, channel.channel, Bucket(start, values.get(place, {})))
+            key = channel.service, channel.channel, start
+            self._observe(channel.service, channel.channel, Bucket(start, values.get(key, {})))
 
     def _observe(self, service: str, channel: str, bucket: Bucket) -> None:
-        watchers = self._channels.get((service, channel))
-        if watchers is None:
-            watchers = self._channels[service, channel] = self._watchers(service, channel)
+        baselines = self._channels.get((service, channel))
+        if baselines is None:
+            baselines = self._channels[service, channel] = self._baselines(service, channel)
         is_open = self._is_open(service, channel, bucket.start)
-        for name, baseline, pager in watchers:
+        for name, baseline, pager in baselines:
             if not is_open:
                 pager.mute()
                 continue
-            why = pager.tell(bucket.start, baseline.observe(bucket))
+            why = pager.observe(bucket.start, baseline.observe(bucket))
             if why is not None:
-                told = bucket.start + self._bucket + self._lateness
-                self.pages[name].append(Page(service, channel, told, why))
+                at = bucket.start + self._bucket + self._lateness
+                self.pages[name].append(Page(service, channel, at, why))
 
-    def _watchers(self, service: str, channel: str) -> list[tuple[str, Baseline, Pager]]:
-        watchers = []
+    def _baselines(self, service: str, channel: str) -> list[tuple[str, Baseline, Pager]]:
+        baselines = []
         for name, make in self._makers.items():
             baseline = make(self._bucket, self._objectives.get((service, channel), {}))
-            watchers.append((name, baseline, Pager(self._bucket, baseline.patience)))
-        return watchers
+            baselines.append((name, baseline, Pager(self._bucket, baseline.patience)))
+        return baselines
 
     def _is_open(self, service: str, channel: str, start: float) -> bool:
         known = self._open.get((service, channel))

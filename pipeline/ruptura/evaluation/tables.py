@@ -13,8 +13,8 @@ from ruptura.evaluation.nab import PROFILES, Outcome
 _NONE = "-"
 
 
-def figures_table(title: str, rows: Mapping[str, Figures], heading: str = "contender") -> Table:
-    """Return the figures of contenders, or of scenarios, one a row."""
+def figures_table(title: str, rows: Mapping[str, Figures], heading: str = "detector") -> Table:
+    """Return the figures of detectors, or of scenarios, one a row."""
     table = _table(
         title,
         heading,
@@ -51,13 +51,13 @@ def figures_table(title: str, rows: Mapping[str, Figures], heading: str = "conte
 
 
 def labelled_table(title: str, rows: Mapping[str, Part]) -> Table:
-    """Return the figures of contenders on labelled series, one row a part.
+    """Return the figures of detectors on labelled series, one row a part.
 
     First: the part that set the threshold; rest: the other part; unlabelled: series without any.
     """
     table = _table(
         title,
-        "contender",
+        "detector",
         "threshold",
         "part",
         "found",
@@ -79,15 +79,15 @@ def labelled_table(title: str, rows: Mapping[str, Part]) -> Table:
 def nab_table(
     title: str, rows: Mapping[str, Mapping[str, Outcome]], unseen: Mapping[str, float]
 ) -> Table:
-    """Return the figures of contenders on the benchmark, one a row.
+    """Return the figures of detectors on the benchmark, one a row.
 
     Args:
         title: Of the table.
-        rows: By contender and profile.
-        unseen: By contender, the cross-validated standard figure.
+        rows: By detector and profile.
+        unseen: By detector, the cross-validated standard figure.
     """
     names = [profile.name for profile in PROFILES]
-    table = _table(title, "contender", *names, "standard, cross-validated", "windows", "false")
+    table = _table(title, "detector", *names, "standard, cross-validated", "windows", "false")
     for name, outcomes in rows.items():
         standard = outcomes[names[0]]
         table.add_row(

@@ -1,4 +1,4 @@
-"""The contenders on single series: River's scorers, three-sigma bands, and Ruptura's novelty."""
+"""The detectors on single series: River's scorers, three-sigma bands, and Ruptura's novelty."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from typing import Final
 import msgspec
 
 from ruptura.core.detect import novelty
-from ruptura.evaluation import river_baselines as rivals
+from ruptura.evaluation import river_baselines
 from ruptura.evaluation.bands import DAY_SECONDS, SIGMAS, WEEK_SECONDS, Moments
-from ruptura.evaluation.contenders import RUPTURA
+from ruptura.evaluation.baselines import RUPTURA
 from ruptura.evaluation.labelled import TIMESTAMP
 
 _HOUR_SECONDS: Final = 3600.0
 
 
-class Contender(msgspec.Struct, frozen=True):
+class Detector(msgspec.Struct, frozen=True):
     """A scorer of one series.
 
     Attributes:
-        make: Makes a fresh one, told the seconds between two points.
+        make: Makes a fresh one, given the seconds between two points.
         threshold: Its own; None for one that is chosen on the first part of the data.
     """
 
-    make: Callable[[float], rivals.Scorer]
+    make: Callable[[float], river_baselines.Scorer]
     threshold: float | None = None
 
 
@@ -40,12 +40,12 @@ class BandScorer:
 
     def score_one(self, x: Mapping[str, float]) -> float:
         """Return z / (1 + z), so that a deviation of three is 0.75."""
-        sigmas = abs(self._moments.strangeness(x[rivals.VALUE]))
+        sigmas = abs(self._moments.strangeness(x[river_baselines.VALUE]))
         return sigmas / (1.0 + sigmas)
 
     def learn_one(self, x: Mapping[str, float]) -> None:
         """Add the value to the window."""
-        self._moments.add(x[rivals.VALUE])
+        self._moments.add(x[river_baselines.VALUE])
 
 
 def window_of(step_seconds: float) -> int:
@@ -60,21 +60,21 @@ def season_of(step_seconds: float) -> int:
     return max(round(span / step_seconds), 2)
 
 
-def univariate_contenders() -> dict[str, Contender]:
+def univariate_detectors() -> dict[str, Detector]:
     """Return all that can score a single series, by name.
 
-    Static thresholds are not among them: nobody can write one for a series that nobody knows.
+    Static thresholds are not among them: they cannot be written for an unknown series.
     """
     return {
-        RUPTURA: Contender(lambda _: novelty.Novelty(), novelty.THRESHOLD),
-        "3 sigma": Contender(
+        RUPTURA: Detector(lambda _: novelty.Novelty(), novelty.THRESHOLD),
+        "3 sigma": Detector(
             lambda seconds: BandScorer(window_of(seconds)), SIGMAS / (1.0 + SIGMAS)
         ),
-        "HalfSpaceTrees": Contender(
-            lambda _: rivals.HalfSpace(lags=7, leave_out=frozenset({TIMESTAMP}))
+        "HalfSpaceTrees": Detector(
+            lambda _: river_baselines.HalfSpace(lags=7, leave_out=frozenset({TIMESTAMP}))
         ),
-        "GaussianScorer": Contender(lambda seconds: rivals.Gaussian(window_of(seconds))),
-        "PredictiveAnomalyDetection": Contender(
-            lambda seconds: rivals.Predictive(season_of(seconds))
+        "GaussianScorer": Detector(lambda seconds: river_baselines.Gaussian(window_of(seconds))),
+        "PredictiveAnomalyDetection": Detector(
+            lambda seconds: river_baselines.Predictive(season_of(seconds))
         ),
     }

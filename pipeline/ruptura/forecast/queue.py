@@ -27,7 +27,7 @@ _HANDLED_MEMORY: Final = 200.0
 """Contacts over which handle times and throughput are remembered."""
 
 _SHORTEST: Final = 0.1
-"""Seconds under which no mean handle time is believed."""
+"""Seconds below which a mean handle time is not credible."""
 
 _ENOUGH_HANDLED: Final = 20.0
 """Handled contacts from which their mean time is known at all."""
@@ -190,7 +190,7 @@ class Queue:
     def _learn_reach(self, arrived: float, before: float, waiting: float, lost: float) -> None:
         """Learn how much the agents do: a contact at a time each, or several, or less.
 
-        While contacts wait, what is served tells; while none does, what comes is served.
+        While contacts wait, those served are counted; while none does, those who come are served.
         """
         cells = self._cells
         agents, aht = cells[_AGENTS], cells[_AHT]
@@ -200,16 +200,16 @@ class Queue:
             or cells[_AGENTS_AGE] > _STANDS_SECONDS
         ):
             return
-        due = agents * self._bucket / aht  # at one contact at a time
+        expected = agents * self._bucket / aht  # contacts, at one a time
         if before >= 1.0 and waiting >= 1.0:
-            found = max(arrived - (waiting - before) - lost, 0.0) / due
+            found = max(arrived - (waiting - before) - lost, 0.0) / expected
         elif waiting < 0.5:
-            found = max(self.arrivals.level, 0.0) / due
+            found = max(self.arrivals.level, 0.0) / expected
             if found <= cells[_REACH]:
                 return
         else:
             return
-        gain = due / (due + _HANDLED_MEMORY)
+        gain = expected / (expected + _HANDLED_MEMORY)
         reach = cells[_REACH] + gain * (found - cells[_REACH])
         cells[_REACH] = min(max(reach, 1.0 / _MOST_REACH), _MOST_REACH)
 

@@ -240,5 +240,5 @@ class Trend:
             raise ValueError("a trend out of range")
         level, both, slope = cells[_LEVEL_VARIANCE:_NOISE]
         if both * both > level * slope * 1.001 + 1e-6:
-            raise ValueError("a trend whose covariance is none")
+            raise ValueError("a trend whose covariance matrix is not valid")
         self._cells = cells

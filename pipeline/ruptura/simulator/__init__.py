@@ -3,7 +3,7 @@
 It knows nothing of how ruptures are detected.
 """
 
-from ruptura.simulator.labels import ChannelName, Labels, Quiet, Rupture
+from ruptura.simulator.labels import ChannelName, Labels, NonEvent, Rupture
 from ruptura.simulator.library import shipped
 from ruptura.simulator.loading import load_scenario
 from ruptura.simulator.scenario import Scenario
@@ -12,7 +12,7 @@ from ruptura.simulator.simulation import Simulation, simulate
 __all__ = [
     "ChannelName",
     "Labels",
-    "Quiet",
+    "NonEvent",
     "Rupture",
     "Scenario",
     "Simulation",

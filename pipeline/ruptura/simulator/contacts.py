@@ -55,34 +55,34 @@ class Centre:
 
     Args:
         stations: By index of the channel.
-        stamps: Times of documents; nothing is told after the end.
+        stamps: Times of documents; nothing is reported after the end.
 
     Attributes:
-        told: Documents of tickets, in no order.
+        documents: Of tickets, in no order.
     """
 
     def __init__(self, stations: Sequence[Station], stamps: Stamps) -> None:
         self._stations = stations
         self._stamps = stamps
-        self._due: list[tuple[float, int, Stage, int, Contact]] = []
+        self._scheduled: list[tuple[float, int, Stage, int, Contact]] = []
         self._serial = 0
-        self.told: list[Born] = []
+        self.documents: list[Born] = []
 
     def run(self, arrivals: Arrivals) -> None:
         """Let contacts in, one by one, and follow them to their end."""
-        due = self._due
+        scheduled = self._scheduled
         for at, index, exception in zip(
             arrivals.at, arrivals.channel, arrivals.exception, strict=True
         ):
-            while due and due[0][0] <= at:
+            while scheduled and scheduled[0][0] <= at:
                 self._follow()
             station = self._stations[index]
             self._arrive(station, at, Contact(self._customer(station), exception))
-        while due:
+        while scheduled:
             self._follow()
 
     def _follow(self) -> None:
-        at, _, stage, index, contact = heappop(self._due)
+        at, _, stage, index, contact = heappop(self._scheduled)
         if at >= self._stamps.seconds:
             return
         station = self._stations[index]
@@ -91,12 +91,12 @@ class Centre:
         elif stage == "arrives":
             self._arrive(station, at, contact)
         elif station.open[int(at / MINUTE)]:
-            self._tell(station, at, "reopened", contact)
+            self._emit(station, at, "reopened", contact)
             self._queue(station, at, contact)
 
     def _later(self, at: float, stage: Stage, index: int, contact: Contact) -> None:
         self._serial += 1
-        heappush(self._due, (at, self._serial, stage, index, contact))
+        heappush(self._scheduled, (at, self._serial, stage, index, contact))
 
     def _arrive(self, station: Station, at: float, contact: Contact) -> None:
         minute = int(at / MINUTE)
@@ -112,7 +112,7 @@ class Centre:
         names = _CATEGORIES[contact.exception]
         category = names[int(next(station.chance) * len(names))]
         kind = None if contact.exception == PLAIN else KINDS[contact.exception]
-        self._tell(station, at, "opened", contact, category=category, exception=kind)
+        self._emit(station, at, "opened", contact, category=category, exception=kind)
         if station.channel.bot is None:
             self._queue(station, at, contact)
         else:
@@ -125,11 +125,11 @@ class Centre:
         station.log.met.append(ends)
         station.log.contained.append(contained)
         if not contained:
-            self._tell(station, ends, "transferred", contact, handled_by="bot")
+            self._emit(station, ends, "transferred", contact, handled_by="bot")
             self._later(ends, "queues", station.index, contact)
             return
         seconds = round(ends - at, 1)
-        self._tell(
+        self._emit(
             station,
             ends,
             "resolved",
@@ -149,7 +149,7 @@ class Centre:
         if begins is None:
             log.left.append(at + patience)
             log.handled.append(-1.0)
-            self._tell(
+            self._emit(
                 station, at + patience, "abandoned", contact, wait_seconds=round(patience, 1)
             )
             self._again(station, at + patience, contact, _AFTER_GIVING_UP)
@@ -160,8 +160,8 @@ class Centre:
         if next(station.chance) < station.channel.transferred_ratio:
             escalated = next(station.chance) < _ESCALATED
             step = "escalated" if escalated else "transferred"
-            self._tell(station, begins + handle * 0.4, step, contact, handled_by="human")
-        self._tell(
+            self._emit(station, begins + handle * 0.4, step, contact, handled_by="human")
+        self._emit(
             station,
             ends,
             "resolved",
@@ -182,7 +182,7 @@ class Centre:
         late = wait > _LONG_WAIT * station.target
         rating = next(station.sorry if late else station.glad)
         at += next(station.wait) * _RATING_SECONDS
-        self._tell(station, at, "rated", contact, rating=rating)
+        self._emit(station, at, "rated", contact, rating=rating)
 
     def _again(self, station: Station, at: float, contact: Contact, share: float) -> None:
         """Let a customer who was let down try again, here or elsewhere, as a new contact."""
@@ -198,7 +198,7 @@ class Centre:
             return f"c{int(next(station.chance) * _FREQUENT):07d}"
         return f"c{_FREQUENT + int(next(station.chance) * station.channel.customers):07d}"
 
-    def _tell(
+    def _emit(
         self,
         station: Station,
         at: float,
@@ -216,7 +216,7 @@ class Centre:
         if at >= self._stamps.seconds:
             return
         document = Ticket(
-            f"t{len(self.told):x}",
+            f"t{len(self.documents):x}",
             contact.ticket,
             step,
             self._stamps.at(at),
@@ -231,4 +231,4 @@ class Centre:
             resolution_seconds,
             rating,
         )
-        self.told.append(Born(at, station.index, encode(document)))
+        self.documents.append(Born(at, station.index, encode(document)))

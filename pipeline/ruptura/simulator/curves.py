@@ -25,7 +25,7 @@ class Curves:
         handling: Factor of the handle time.
         containment: Factor of what the bot ends by itself.
         exceptions: Factor of the ordinary rate of exceptions, by kind.
-        told_tickets, told_metrics: Whether events of that topic are reported.
+        reports_tickets, reports_metrics: Whether events of that topic are reported.
     """
 
     def __init__(self, channel: Channel, minutes: int) -> None:
@@ -40,8 +40,8 @@ class Curves:
         self.handling: Floats = np.ones(minutes)
         self.containment: Floats = np.ones(minutes)
         self.exceptions: dict[ExceptionKind, Floats] = {kind: np.ones(minutes) for kind in KINDS}
-        self.told_tickets: Bools = np.ones(minutes, np.bool_)
-        self.told_metrics: Bools = np.ones(minutes, np.bool_)
+        self.reports_tickets: Bools = np.ones(minutes, np.bool_)
+        self.reports_metrics: Bools = np.ones(minutes, np.bool_)
 
 
 def ramp(minutes: int, onset: int, grown: int, ends: int, power: float = 1.0) -> Floats:

@@ -53,8 +53,8 @@ def deliver(
     keys = [channel.service.encode() for channel in channels]
     offsets = {TICKETS: 0, CHANNEL_METRICS: 0}
     records: list[Record] = []
-    for place, time in zip(order.tolist(), times, strict=True):
-        number, document = which[place]
+    for index, time in zip(order.tolist(), times, strict=True):
+        number, document = which[index]
         topic, documents = batches[number]
         born = documents[document]
         offset = offsets[topic]

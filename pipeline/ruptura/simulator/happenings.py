@@ -10,7 +10,7 @@ import numpy as np
 from ruptura.simulator.curves import Curves, ramp
 from ruptura.simulator.scenario import (
     ExceptionKind,
-    QuietTable,
+    NonEventTable,
     Range,
     RuptureTable,
     Timing,
@@ -77,7 +77,7 @@ def draw_rupture(table: RuptureTable, timeline: Timeline, rng: np.random.Generat
     )
 
 
-def draw_quiet(table: QuietTable, timeline: Timeline, rng: np.random.Generator) -> Happening:
+def draw_non_event(table: NonEventTable, timeline: Timeline, rng: np.random.Generator) -> Happening:
     """Draw when and how much."""
     onset, duration = _when(table, timeline, rng)
     return Happening(
@@ -135,8 +135,10 @@ def _ruin(happening: Happening, curves: Curves, rng: np.random.Generator) -> Non
             # Agents wait for their screens, too.
             curves.handling *= 1.0 + 0.05 * (size - 1.0) * grows
         case "silent_feed":
-            told = curves.told_tickets if happening.feed == "tickets" else curves.told_metrics
-            told[span] = False
+            reports = (
+                curves.reports_tickets if happening.feed == "tickets" else curves.reports_metrics
+            )
+            reports[span] = False
         case "bot_release":
             curves.containment *= 1.0 - size * grows
         case "platform_migration":
@@ -161,7 +163,7 @@ def _migrate(happening: Happening, curves: Curves, rng: np.random.Generator) -> 
         minute, bad = until, not bad
 
 
-def apply_quiet(happening: Happening, curves: Mapping[str, Curves]) -> None:
+def apply_non_event(happening: Happening, curves: Mapping[str, Curves]) -> None:
     """Let something that is no rupture change its channels."""
     for name in happening.channels:
         curve = curves[name]

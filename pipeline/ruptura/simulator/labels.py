@@ -38,12 +38,13 @@ class Rupture(msgspec.Struct, frozen=True, kw_only=True):
     gradual: bool
 
 
-class Quiet(msgspec.Struct, frozen=True, kw_only=True):
+class NonEvent(msgspec.Struct, frozen=True, kw_only=True):
     """Something that happens and is no rupture.
 
     Attributes:
         name: Unique within the recording.
-        kind: One of `ruptura.simulator.scenario.QuietKind`. A `level_change` may raise one alert.
+        kind: One of `ruptura.simulator.scenario.NonEventKind`. A `level_change` may raise one
+            alert.
         service, channels: Where.
         begins, ends: When.
     """
@@ -75,4 +76,4 @@ class Labels(msgspec.Struct, frozen=True, kw_only=True):
     ends: datetime
     channels: list[ChannelName]
     ruptures: list[Rupture]
-    quiet: list[Quiet]
+    quiet: list[NonEvent]

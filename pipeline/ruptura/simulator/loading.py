@@ -14,7 +14,7 @@ import msgspec
 from ruptura.core.ingest.calendar import parse_opening_hours
 from ruptura.core.series.registry import Measure, Registry
 from ruptura.simulator.reports import RATIOS, VALUES
-from ruptura.simulator.scenario import Channel, QuietTable, Range, RuptureTable, Scenario
+from ruptura.simulator.scenario import Channel, NonEventTable, Range, RuptureTable, Scenario
 
 _STEP = re.compile(r"\.([A-Za-z_][A-Za-z0-9_]*)|\[(\d+)\]")
 _MOST_QUOTED = 60
@@ -111,7 +111,7 @@ def _name_faults(scenario: Scenario) -> Iterator[Fault]:
         zone = settings.get("time_zone", "UTC")
         if not _is_time_zone(zone):
             yield f"services.{service}.time_zone", f"got {zone!r}, expected an IANA time zone"
-    tables: dict[str, Sequence[Channel | RuptureTable | QuietTable]] = {
+    tables: dict[str, Sequence[Channel | RuptureTable | NonEventTable]] = {
         "channels": scenario.channels,
         "ruptures": scenario.ruptures,
         "quiet": scenario.quiet,
@@ -166,7 +166,7 @@ def _share_faults(channel: Channel, names: set[tuple[str, str]]) -> Iterator[Fau
 
 
 def _timing_faults(
-    table: RuptureTable | QuietTable, scenario: Scenario, names: set[tuple[str, str]]
+    table: RuptureTable | NonEventTable, scenario: Scenario, names: set[tuple[str, str]]
 ) -> Iterator[Fault]:
     service = service_of(table, scenario)
     for name in table.channels:
@@ -205,7 +205,7 @@ def _range_faults(**ranges: Range) -> Iterator[Fault]:
             yield key, f"got {[least, most]}, expected [least, most]"
 
 
-def service_of(table: RuptureTable | QuietTable, scenario: Scenario) -> str:
+def service_of(table: RuptureTable | NonEventTable, scenario: Scenario) -> str:
     """Return the service whose channels are meant: its own, else that of the first channel."""
     return table.service or scenario.channels[0].service
 

@@ -65,7 +65,7 @@ def report(
     figures: Figures,
     *,
     measures: Mapping[str, Measure],
-    told: Bools,
+    reported: Bools,
     delivery: Delivery,
     stamps: Stamps,
     rng: np.random.Generator,
@@ -77,18 +77,18 @@ def report(
         channel: Which.
         figures: Its minutes.
         measures: What each metric measures.
-        told: Whether metrics are reported at all, by minute.
+        reported: Whether metrics are reported at all, by minute.
         delivery: How many reports are missing, and how steady their moment is.
         stamps: Times of documents.
         rng: For these.
     """
-    minutes = len(told)
+    minutes = len(reported)
     phase = rng.uniform(*_PHASE)
     jitter = rng.standard_normal(minutes) * delivery.jitter_seconds
-    # A report tells of the minute that ended before it.
+    # A report is about the minute that ended before it.
     at = (np.arange(minutes) + 1.0) * MINUTE + np.clip(phase + jitter, 0.0, MINUTE - 0.01)
     made = (at < stamps.seconds) & (np.arange(minutes) >= channel.begins_day * DAY_MINUTES)
-    made[made] = told[(at[made] // MINUTE).astype(np.int64)]
+    made[made] = reported[(at[made] // MINUTE).astype(np.int64)]
     born: list[Born] = []
     for metric in channel.metrics:
         sent = made & (rng.random(minutes) >= delivery.gap_ratio)

@@ -44,7 +44,7 @@ RuptureKind = Literal[
     "exceptions_service",
     "exceptions_policy",
 ]
-QuietKind = Literal[
+NonEventKind = Literal[
     "holiday",
     "maintenance",
     "small_queue",
@@ -240,7 +240,7 @@ class RuptureTable(Timing, frozen=True, kw_only=True):
     feed: Annotated[tuple[Feed, ...], Meta(min_length=1)] = ("tickets", "metrics")
 
 
-class QuietTable(Timing, frozen=True, kw_only=True):
+class NonEventTable(Timing, frozen=True, kw_only=True):
     """Something that is no rupture.
 
     Attributes:
@@ -249,7 +249,7 @@ class QuietTable(Timing, frozen=True, kw_only=True):
         factor: Range of the factor of the demand.
     """
 
-    kind: QuietKind
+    kind: NonEventKind
     factor: Range = (1.0, 1.0)
 
 
@@ -281,4 +281,4 @@ class Scenario(Table, frozen=True, kw_only=True):
     delivery: Delivery = Delivery()
     channels: Annotated[list[Channel], Meta(min_length=1, max_length=50)]
     ruptures: list[RuptureTable] = []
-    quiet: list[QuietTable] = []
+    quiet: list[NonEventTable] = []

@@ -20,12 +20,12 @@ from ruptura.simulator.documents import Born, Stamps
 from ruptura.simulator.figures import Figures, figures
 from ruptura.simulator.happenings import (
     Happening,
-    apply_quiet,
+    apply_non_event,
     apply_rupture,
-    draw_quiet,
+    draw_non_event,
     draw_rupture,
 )
-from ruptura.simulator.labels import ChannelName, Labels, Quiet, Rupture
+from ruptura.simulator.labels import ChannelName, Labels, NonEvent, Rupture
 from ruptura.simulator.loading import service_of
 from ruptura.simulator.reports import report
 from ruptura.simulator.scenario import Channel, Scenario
@@ -110,8 +110,8 @@ def _happenings(world: _World) -> tuple[list[tuple[str, Happening]], list[tuple[
     for index, table in enumerate(scenario.quiet):
         service = service_of(table, scenario)
         rng = world.rng(_HAPPENINGS, index + 1000)
-        quiet.append((service, draw_quiet(table, world.timelines[service], rng)))
-        apply_quiet(quiet[-1][1], world.curves[service])
+        quiet.append((service, draw_non_event(table, world.timelines[service], rng)))
+        apply_non_event(quiet[-1][1], world.curves[service])
     ruptures: list[tuple[str, Happening]] = []
     for index, rupture in enumerate(scenario.ruptures):
         service = service_of(rupture, scenario)
@@ -164,7 +164,7 @@ def _work(world: _World) -> tuple[list[Born], list[Born], dict[str, dict[str, Tr
         )
         for index, channel in enumerate(scenario.channels)
     ]
-    return _told(world, centre), _reports(world, found), _truths(world, found)
+    return _ticket_documents(world, centre), _reports(world, found), _truths(world, found)
 
 
 def _curves(world: _World, channel: Channel) -> Curves:
@@ -183,12 +183,12 @@ def _target(scenario: Scenario, channel: Channel) -> float:
     return (channel.objectives or scenario.objectives).answer_within_seconds
 
 
-def _told(world: _World, centre: Centre) -> list[Born]:
+def _ticket_documents(world: _World, centre: Centre) -> list[Born]:
     """Leave out the events of silent feeds, which are lost."""
-    told = [_curves(world, channel).told_tickets for channel in world.scenario.channels]
-    if all(mask.all() for mask in told):
-        return centre.told
-    return [born for born in centre.told if told[born.channel][int(born.at // 60.0)]]
+    reports = [_curves(world, channel).reports_tickets for channel in world.scenario.channels]
+    if all(mask.all() for mask in reports):
+        return centre.documents
+    return [born for born in centre.documents if reports[born.channel][int(born.at // 60.0)]]
 
 
 def _reports(world: _World, found: Sequence[Figures]) -> list[Born]:
@@ -199,7 +199,7 @@ def _reports(world: _World, found: Sequence[Figures]) -> list[Born]:
             channel,
             found[index],
             measures=world.scenario.measures,
-            told=_curves(world, channel).told_metrics,
+            reported=_curves(world, channel).reports_metrics,
             delivery=channel.delivery or world.scenario.delivery,
             stamps=world.stamps,
             rng=world.rng(_REPORTS, index),
@@ -241,7 +241,7 @@ def _labels(
             gradual=happening.gradual,
         )
 
-    def note(service: str, happening: Happening) -> Quiet:
+    def note(service: str, happening: Happening) -> NonEvent:
         # Beside a rupture it is quiet no longer.
         onsets = [
             rupture.onset
@@ -249,7 +249,7 @@ def _labels(
             if where == service and {*rupture.channels} & {*happening.channels}
         ]
         ends = min((at for at in onsets if at > happening.onset), default=happening.ends)
-        return Quiet(
+        return NonEvent(
             name=happening.name,
             kind=happening.kind,
             service=service,

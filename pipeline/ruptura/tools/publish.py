@@ -193,23 +193,23 @@ def _run(
     stop: threading.Event,
 ) -> PublishSummary:
     started = time.monotonic()
-    tell = progress or (lambda *_: None)
+    report = progress or (lambda *_: None)
     recorded = 0.0
     try:
         for milliseconds, envelope in stream:
             recorded = milliseconds / 1000
             wait = pace.delay(recorded)
             if wait > 0:
-                tell(sender.sent, sender.bytes, recorded)
+                report(sender.sent, sender.bytes, recorded)
                 stop.wait(wait)
             if stop.is_set() or sender.lost:
                 break
             sender.send(to_record(envelope))
             if sender.sent % _PROGRESS_RECORDS == 0:
-                tell(sender.sent, sender.bytes, recorded)
+                report(sender.sent, sender.bytes, recorded)
     finally:
         sender.settle()
-    tell(sender.sent, sender.bytes, recorded)
+    report(sender.sent, sender.bytes, recorded)
     return PublishSummary(
         sender.sent - sender.failures.total(),
         sender.bytes,
@@ -326,10 +326,10 @@ def _timed(path: Path) -> Iterator[tuple[int, Envelope]]:
             yield _moment(latest, envelope), envelope
 
 
-def _moment(latest: dict[tuple[str, int], int], place: Envelope | Position) -> int:
+def _moment(latest: dict[tuple[str, int], int], position: Envelope | Position) -> int:
     """The newest time seen in the record's partition, in milliseconds."""
-    source = place.topic, place.partition
-    moment = max(place.ts, latest.get(source, 0))
+    source = position.topic, position.partition
+    moment = max(position.ts, latest.get(source, 0))
     latest[source] = moment
     return moment
 

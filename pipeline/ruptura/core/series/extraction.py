@@ -16,8 +16,8 @@ class TicketTotals(NamedTuple):
             Events of each type.
         customers: Distinct customers who opened a ticket.
         product_exceptions, service_exceptions, policy_exceptions: Distinct tickets with one.
-        seconds_waited, waits: Sum of the waits, and how many were told.
-        seconds_handled, handled: Sum of the handle times, and how many were told.
+        seconds_waited, waits: Sum of the waits, and how many are known.
+        seconds_handled, handled: Sum of the handle times, and how many are known.
         seconds_to_resolve, resolutions: Sum of the times to resolution, and how many are known.
         points_rated, ratings: Sum of the ratings, and how many there were.
         bot_handoffs, bot_ended: Contacts that a bot handed over, and that it ended itself.
@@ -76,14 +76,14 @@ class TicketSeries(NamedTuple):
 
     Attributes:
         name: Of the series.
-        place: In `TicketTotals`, of the value (a ratio's numerator).
-        more: Places of what is added to it.
-        over: Places whose sum it is divided by; empty: nothing.
+        first: Index in `TicketTotals` of the value (a ratio's numerator).
+        more: Indices of what is added to it.
+        over: Indices whose sum it is divided by; empty: nothing.
         is_ratio: Whether both sides are kept.
     """
 
     name: str
-    place: int
+    first: int
     more: tuple[int, ...]
     over: tuple[int, ...]
     is_ratio: bool
@@ -105,8 +105,8 @@ def extract(
         series: Those to extract.
         totals: Of the bucket.
     """
-    for name, place, more, over, is_ratio in series:
-        value = totals[place] if not more else _sum(totals, (place, *more))
+    for name, first, more, over, is_ratio in series:
+        value = totals[first] if not more else _sum(totals, (first, *more))
         if value is None:
             continue
         if not over:
@@ -117,11 +117,11 @@ def extract(
             yield (name, value, whole) if is_ratio else (name, value / whole, 1.0)
 
 
-def _sum(totals: TicketTotals, places: Sequence[int]) -> float | None:
+def _sum(totals: TicketTotals, indices: Sequence[int]) -> float | None:
     """Add up totals; None where one of them cannot be told."""
     found: float = 0
-    for place in places:
-        part = totals[place]
+    for index in indices:
+        part = totals[index]
         if part is None:
             return None
         found += part

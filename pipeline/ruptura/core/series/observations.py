@@ -1,4 +1,4 @@
-"""What a closed bucket tells of each series of a channel: one value, or that nothing came."""
+"""What a closed bucket says of each series of a channel: one value, or that nothing came."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Observations(msgspec.Struct, frozen=True, gc=False):
         tickets: Those made of tickets; means of nothing are left out.
         metrics: One for each metric that was ever measured.
         has_measurements: Whether any metric came at all.
-        handled: Contacts whose handle time was told.
+        handled: Contacts whose handle time is known.
     """
 
     tickets: Sequence[Observation]

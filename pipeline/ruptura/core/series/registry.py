@@ -97,7 +97,7 @@ class SeriesSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     ] = 0.0
     per_contact: Annotated[
         bool,
-        Meta(description="Whether it is a mean over contacts, which over few says nothing."),
+        Meta(description="Whether it is a mean over contacts, which is not meaningful over few."),
     ] = False
     shows_queue: Annotated[
         bool, Meta(description="Of a queue: whether it tells that contacts do not wait, too.")
@@ -187,7 +187,7 @@ class Registry:
         """Return how a series of tickets is judged.
 
         Raises:
-            ValueError: there is none of this name.
+            ValueError: no series of tickets has this name.
         """
         found = self.specs.get(name)
         if found is None or found.tickets is None:

@@ -1,6 +1,6 @@
 """Import: exports of ticket systems and files of measurements (CSV) become a recording.
 
-A row is used as a whole or not at all: one that holds something unknown is reported, tells of
+A row is used as a whole or not at all: one that holds something unknown is reported, makes
 no event, and is not part of its ticket's past.
 """
 
@@ -184,8 +184,8 @@ class _Run:
                 self._ordinals[identity] += 1
                 event_id = f"{document['ticket_id']}/{draft.kind}/{self._ordinals[identity]}"
             else:
-                place = f"{service}/{document['channel']}/{draft.kind}"
-                event_id = f"{place}/{document['occurred_at']}"
+                prefix = f"{service}/{document['channel']}/{draft.kind}"
+                event_id = f"{prefix}/{document['occurred_at']}"
             document["event_id"] = event_id
         key = self._keys.setdefault(service, str(service).encode())
         topic = output.tickets if draft.is_ticket else output.channel_metrics

@@ -161,7 +161,7 @@ class When(_Table, frozen=True):
 
 
 class TicketRule(_Table, frozen=True):
-    """A ticket event that a row may tell of; `type` missing from a row means no event."""
+    """A ticket event that a row may report; `type` missing from a row means no event."""
 
     type: Field
     at: str
@@ -171,7 +171,7 @@ class TicketRule(_Table, frozen=True):
 
 
 class MetricRule(_Table, frozen=True):
-    """A measurement that a row may tell of."""
+    """A measurement that a row may report."""
 
     metric: Field
     at: str
@@ -192,7 +192,7 @@ class Mapping(_Table, frozen=True):
             ticket that changes its channel would else be opened in one and closed in another.
         fields: Fields of every event, by their name in the contract.
         attributes: Attributes of every ticket event, by a name of your own.
-        events: Ticket events, in the order in which one row tells of them.
+        events: Ticket events, in the order in which one row reports them.
         metrics: Measurements, in the same way.
     """
 

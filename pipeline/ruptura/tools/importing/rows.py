@@ -65,7 +65,7 @@ class NoColumnError(Exception):
 
 
 class Draft(NamedTuple):
-    """An event that a row tells of.
+    """An event that a row reports.
 
     Attributes:
         is_ticket: Whether it is a ticket event, else a measurement.
@@ -149,7 +149,7 @@ class Columns:
         return tuple(cells[i] for i in self._watched)
 
     def drafts(self, cells: Cells, past: Past) -> Iterator[Draft]:
-        """The events that a row tells of.
+        """The events that a row reports.
 
         Raises:
             Unusable: something in the row is unknown, missing or malformed.

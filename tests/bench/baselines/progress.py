@@ -1,4 +1,4 @@
-"""How a contender tells how far it is: a line with its count on stdout, about twice a second."""
+"""How a baseline tells how far it is: a line with its count on stdout, about twice a second."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import faust
 
-from tests.bench.contenders.progress import Progress
+from tests.bench.baselines.progress import Progress
 
 
 def main(servers: str, topic: str, group: str, folder: str, port: str) -> None:

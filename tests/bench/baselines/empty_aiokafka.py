@@ -7,7 +7,7 @@ import sys
 
 from aiokafka import AIOKafkaConsumer
 
-from tests.bench.contenders.progress import Progress
+from tests.bench.baselines.progress import Progress
 
 
 async def consume(servers: str, topic: str, group: str) -> None:

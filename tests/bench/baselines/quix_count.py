@@ -8,7 +8,7 @@ from typing import Any
 
 from quixstreams import Application
 
-from tests.bench.contenders.progress import Progress
+from tests.bench.baselines.progress import Progress
 
 
 def main(servers: str, topic: str, group: str, folder: str) -> None:

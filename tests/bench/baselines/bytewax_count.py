@@ -14,7 +14,7 @@ from bytewax.dataflow import Dataflow
 from bytewax.operators import windowing
 from bytewax.testing import run_main
 
-from tests.bench.contenders.progress import Progress
+from tests.bench.baselines.progress import Progress
 
 
 def main(servers: str, topic: str) -> None:

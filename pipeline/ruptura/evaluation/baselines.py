@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from ruptura.core.series.registry import Measure
-from ruptura.evaluation import river_baselines as rivals
+from ruptura.evaluation import river_baselines
 from ruptura.evaluation.bands import DailyBands, WeeklyBands
 from ruptura.evaluation.bucket import Baseline, Bucket, Selection
 from ruptura.evaluation.thresholds import StaticThresholds
@@ -35,8 +35,8 @@ class ByChannel:
 
     patience: Mapping[str, float] = {}
 
-    def __init__(self, make: rivals.MakeScorer, q: float) -> None:
-        self._gate = rivals.Gate(make(), q)
+    def __init__(self, make: river_baselines.MakeScorer, q: float) -> None:
+        self._gate = river_baselines.Gate(make(), q)
         self._selection = Selection()
 
     def observe(self, bucket: Bucket) -> Mapping[str, bool]:
@@ -55,9 +55,9 @@ class BySeries:
 
     patience: Mapping[str, float] = {}
 
-    def __init__(self, make: rivals.MakeScorer, q: float) -> None:
+    def __init__(self, make: river_baselines.MakeScorer, q: float) -> None:
         self._make, self._q = make, q
-        self._gates: dict[str, rivals.Gate] = {}
+        self._gates: dict[str, river_baselines.Gate] = {}
         self._selection = Selection()
 
     def observe(self, bucket: Bucket) -> Mapping[str, bool]:
@@ -67,8 +67,8 @@ class BySeries:
         for series, value in self._selection.of(bucket):
             gate = gates.get(series)
             if gate is None:
-                gate = gates[series] = rivals.Gate(self._make(), self._q)
-            conditions[series] = gate.is_strange({rivals.VALUE: value})
+                gate = gates[series] = river_baselines.Gate(self._make(), self._q)
+            conditions[series] = gate.is_strange({river_baselines.VALUE: value})
         return conditions
 
 
@@ -76,7 +76,7 @@ Make = Callable[[float, Mapping[Measure, float]], Baseline]
 """Makes a baseline for one channel: buckets of so many seconds, and objectives by measure."""
 
 
-def contenders(quantiles: Mapping[str, float] = QUANTILES) -> dict[str, Make]:
+def baseline_makers(quantiles: Mapping[str, float] = QUANTILES) -> dict[str, Make]:
     """Return the makers of the baselines by name.
 
     Args:
@@ -87,14 +87,15 @@ def contenders(quantiles: Mapping[str, float] = QUANTILES) -> dict[str, Make]:
         "3 sigma of the day": lambda seconds, _: DailyBands(seconds),
         "3 sigma of last week": lambda seconds, _: WeeklyBands(seconds),
         "HalfSpaceTrees": lambda seconds, _: ByChannel(
-            lambda: rivals.HalfSpace(gather=round(DAY_SECONDS / seconds)),
+            lambda: river_baselines.HalfSpace(gather=round(DAY_SECONDS / seconds)),
             quantiles["HalfSpaceTrees"],
         ),
         "GaussianScorer": lambda seconds, _: BySeries(
-            lambda: rivals.Gaussian(round(DAY_SECONDS / seconds)), quantiles["GaussianScorer"]
+            lambda: river_baselines.Gaussian(round(DAY_SECONDS / seconds)),
+            quantiles["GaussianScorer"],
         ),
         "PredictiveAnomalyDetection": lambda seconds, _: BySeries(
-            lambda: rivals.Predictive(round(DAY_SECONDS / seconds)),
+            lambda: river_baselines.Predictive(round(DAY_SECONDS / seconds)),
             quantiles["PredictiveAnomalyDetection"],
         ),
     }

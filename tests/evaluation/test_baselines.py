@@ -5,24 +5,24 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ruptura.evaluation.baselines import QUANTILES, ByChannel, BySeries, baseline_makers
 from ruptura.evaluation.bucket import Bucket, Selection
-from ruptura.evaluation.contenders import QUANTILES, ByChannel, BySeries, contenders
 from ruptura.evaluation.river_baselines import VALUE
 from ruptura.evaluation.univariate import (
     BandScorer,
     season_of,
-    univariate_contenders,
+    univariate_detectors,
     window_of,
 )
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
 
-every = pytest.mark.parametrize("name", list(contenders()))
+every = pytest.mark.parametrize("name", list(baseline_makers()))
 
 
 def judged(name: str, break_at: int, minutes: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Whether any condition held, by minute: errors, latency and volume break together."""
-    baseline = contenders()[name](MINUTE, {})
+    baseline = baseline_makers()[name](MINUTE, {})
     chance = np.random.default_rng(8)
     told = []
     for minute in range(minutes):
@@ -45,12 +45,12 @@ def test_a_break_of_everything_is_seen(name: str) -> None:
 
 
 def test_quantiles_are_those_of_rivers_scorers() -> None:
-    assert set(QUANTILES) < set(contenders())
+    assert set(QUANTILES) < set(baseline_makers())
     assert all(0.9 < q < 1.0 for q in QUANTILES.values())
 
 
 def test_a_scorer_of_its_own_is_kept_for_each_series_or_one_for_all() -> None:
-    make = univariate_contenders()["GaussianScorer"].make
+    make = univariate_detectors()["GaussianScorer"].make
     bucket = Bucket(0.0, {"requests": 1.0, "errors_ratio": 0.1, "heartbeats": 6.0})
     observed = BySeries(lambda: make(MINUTE), 0.9).observe(bucket)
     assert set(observed) == {"requests", "errors_ratio"}
@@ -59,11 +59,11 @@ def test_a_scorer_of_its_own_is_kept_for_each_series_or_one_for_all() -> None:
     assert len(together.observe(Bucket(0.0, {VALUE: 1.0}))) == 1
 
 
-@pytest.mark.parametrize("name", list(univariate_contenders()))
-def test_a_contender_for_single_series_can_be_made_for_any_step(name: str) -> None:
-    contender = univariate_contenders()[name]
+@pytest.mark.parametrize("name", list(univariate_detectors()))
+def test_a_detector_for_single_series_can_be_made_for_any_step(name: str) -> None:
+    detector = univariate_detectors()[name]
     for step in (MINUTE, HOUR, DAY):
-        scorer = contender.make(step)
+        scorer = detector.make(step)
         for index in range(50):
             x = {"timestamp": index * step, VALUE: float(index % 7)}
             assert 0.0 <= scorer.score_one(x) <= 1.0
