@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from ruptura.core.contracts.tuning import DetectionTuning
 from ruptura.core.detect.families.factory import baseline_factory
+from ruptura.core.detect.judge import judge
 from ruptura.core.detect.protocol import Baseline, Detector, Observation, Prediction, Score
 from ruptura.core.detect.scan import Scales
 from ruptura.core.detect.series_detector import SeriesDetector, SeriesDetectorState
@@ -322,6 +323,18 @@ class TestDetector:
             found.append(subject.score(prediction, seen))
             subject.learn(prediction, seen, 1.0)
         assert [score is None for score in found] == [True] * 60 + [False] * 10
+
+    @every_family
+    def test_without_a_warm_up_the_first_bucket_has_a_score(self, name: str) -> None:
+        spec, tuning = SPECS[name], msgspec.structs.replace(TUNING, warm_up_seconds=0)
+        baseline = baseline_factory(60.0)(spec)
+        subject = SeriesDetector("s", "c", "x", spec, baseline, Scales(60.0), tuning)
+        found = []
+        for n in range(5):
+            point, signals = judge(subject, n * 60.0, 50.0 * (n > 3), 50.0, phase(n))
+            found.append(point.score)
+            assert all(0.0 < signal.weight <= 1.0 for signal in signals)
+        assert None not in found
 
     @every_family
     @given(

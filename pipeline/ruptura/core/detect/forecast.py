@@ -127,7 +127,7 @@ def foremost(coming: Sequence[Forecast]) -> Forecast:
 
 
 class Forecaster(Protocol):
-    """An online forecast for one channel. No clock, no chance, O(1)."""
+    """An online forecaster of one channel. No clock, no chance, O(1)."""
 
     def update(self, readings: Readings, *, is_open: bool) -> tuple[Forecast, ...]:
         """Take in a closed bucket; return a forecast for each objective that can be judged.
@@ -138,10 +138,13 @@ class Forecaster(Protocol):
         """
 
     def dump(self) -> dict[str, bytes]:
-        """Return the state, small and explicit, by part."""
+        """Return the state, small and explicit, by part, each with its version."""
 
     def load(self, state: Mapping[str, bytes]) -> None:
-        """Take the state back; parts that the objectives no longer ask for are dropped.
+        """Take the state back.
+
+        Parts that the objectives no longer ask for are dropped; one of another version starts
+        afresh.
 
         Raises:
             ValueError: the bytes are not a state of these parts.
@@ -149,7 +152,7 @@ class Forecaster(Protocol):
 
 
 class ForecasterFactory(Protocol):
-    """Makes the forecast of a new channel."""
+    """Makes the forecaster of a new channel."""
 
     def __call__(self, service: str, channel: str) -> Forecaster | None:
         """Return a fresh one; None where the channel has no objectives."""

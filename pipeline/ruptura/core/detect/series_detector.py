@@ -257,7 +257,8 @@ class SeriesDetector:
             self._scan.learn(windows, 1.0, 1.0)
 
     def _is_warm(self, start: float) -> bool:
-        return start - self.started >= self.tuning.warm_up_seconds
+        warm_up = self.tuning.warm_up_seconds
+        return start - self.started >= warm_up or not warm_up
 
     def _learn_noise(self, start: float, score: Score, weight: float) -> None:
         """Learn how much is usual, from a bucket just judged."""

@@ -90,7 +90,7 @@ def signals(
         score, prediction: Of the bucket.
         point: The bucket as it is published.
         spec, likelihood: Of the series.
-        started: Start of its first bucket, in seconds since the Unix epoch.
+        started: Start of its first bucket, in seconds since the Unix epoch; infinite: this one.
         threshold: Tail probability under which a score is a signal.
     """
     found: list[Signal] = []
@@ -126,7 +126,7 @@ def signal(
     since: float,
 ) -> Signal:
     """Return a signal of one kind; arguments as in `Signal` and `signals`."""
-    age = min((point.start - started) / _SEASONED_SECONDS, 1.0)
+    age = min(max(point.start - started, 0.0) / _SEASONED_SECONDS, 1.0)
     return Signal(
         point.series,
         kind,
