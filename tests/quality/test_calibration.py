@@ -23,6 +23,7 @@ from ruptura.core.detect.judge import judge as judge_bucket
 from ruptura.core.detect.scan import Scales
 from ruptura.core.detect.series_detector import SeriesDetector
 from ruptura.core.ingest.calendar import Phase
+from ruptura.core.series.observations import Observation
 from ruptura.core.series.registry import UNKNOWN_GAUGE, UNKNOWN_RATIO, SeriesSpec
 
 RARE = 0.001
@@ -176,7 +177,10 @@ def judge(
     found = Judged([], [], [])
     for n in range(clock.count):
         point, signals = judge_bucket(
-            detector, n * clock.bucket, float(values[n]), float(sizes[n]), clock.phase(n)
+            detector,
+            n * clock.bucket,
+            Observation(float(values[n]), float(sizes[n])),
+            clock.phase(n),
         )
         if point.score is not None:
             found.scores.append(point.score)
@@ -324,13 +328,13 @@ def test_a_single_freak_does_not_page(family: str) -> None:
     clock = Clock(60.0, 6)
     freak = 5 * clock.per_day + 600
 
-    def with_freak(c: np.random.Generator, k: Clock) -> tuple[Numbers, Numbers]:
+    def with_outlier(c: np.random.Generator, k: Clock) -> tuple[Numbers, Numbers]:
         values, sizes = make(c, k)
         values = values.astype(float)
         values[freak] *= 50.0
         return values, sizes
 
-    found = judge(spec, with_freak, clock, 3)
+    found = judge(spec, with_outlier, clock, 3)
     # An alert takes two buckets in a row.
     sure = [n for n, probability in found.signals if probability < 1e-6]
     assert [n for n in sure if n + 1 in sure] == []

@@ -19,10 +19,11 @@ from hypothesis import strategies as st
 from ruptura.core.contracts.tuning import DetectionTuning
 from ruptura.core.detect.families.factory import baseline_factory
 from ruptura.core.detect.judge import judge
-from ruptura.core.detect.protocol import Baseline, Detector, Observation, Prediction, Score
+from ruptura.core.detect.protocol import Baseline, Detector, Prediction, Score
 from ruptura.core.detect.scan import Scales
 from ruptura.core.detect.series_detector import SeriesDetector, SeriesDetectorState
 from ruptura.core.ingest.calendar import Phase
+from ruptura.core.series.observations import Observation
 from ruptura.core.series.registry import SeriesSpec
 
 SPECS = {
@@ -331,7 +332,7 @@ class TestDetector:
         subject = SeriesDetector("s", "c", "x", spec, baseline, Scales(60.0), tuning)
         found = []
         for n in range(5):
-            point, signals = judge(subject, n * 60.0, 50.0 * (n > 3), 50.0, phase(n))
+            point, signals = judge(subject, n * 60.0, Observation(50.0 * (n > 3), 50.0), phase(n))
             found.append(point.score)
             assert all(0.0 < signal.weight <= 1.0 for signal in signals)
         assert None not in found

@@ -18,6 +18,7 @@ from ruptura.core.detect.scan import Scales
 from ruptura.core.detect.series_detector import SeriesDetector
 from ruptura.core.detect.signals import Signal
 from ruptura.core.ingest.calendar import Phase
+from ruptura.core.series.observations import Observation
 from ruptura.core.series.registry import UNKNOWN_GAUGE, UNKNOWN_RATIO, SeriesSpec
 
 BUCKET = 300.0
@@ -46,7 +47,7 @@ def new_detector(spec: SeriesSpec) -> SeriesDetector:
 def observe(
     detector: SeriesDetector, n: int, value: float, size: float = 1.0, **planned: bool
 ) -> tuple[SeriesPoint, tuple[Signal, ...]]:
-    return judge(detector, n * BUCKET, value, size, phase(n, **planned))
+    return judge(detector, n * BUCKET, Observation(value, size), phase(n, **planned))
 
 
 class TestPoint:

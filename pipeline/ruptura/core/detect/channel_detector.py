@@ -128,23 +128,23 @@ class ChannelDetector:
         """
         points: list[SeriesPoint] = []
         signals: list[Signal] = []
-        for observed in observations.tickets:
+        for series, observed in observations.tickets:
             # A series begins with its first event.
-            if observed.value or observed.series in self._detectors:
-                self._observe(observed, start, phase, kinds, points, signals)
+            if observed.value or series in self._detectors:
+                self._observe(series, observed, start, phase, kinds, points, signals)
         is_complete = True
-        for observed in observations.metrics:
-            if observed.value is not None:
-                self._observe(observed, start, phase, kinds, points, signals)
-            elif self._miss(observed.series, observations, start, phase, points, signals):
+        for series, measured in observations.metrics:
+            if measured is not None:
+                self._observe(series, measured, start, phase, kinds, points, signals)
+            elif self._miss(series, observations, start, phase, points, signals):
                 is_complete = False
         is_warm = any(point.score is not None for point in points)
         healthy: bool | None = True
         forecasts = self._forecast(observations, points, kinds, phase)
         if self._last_signals or blamed:
-            measured = {point.series for point in points if point.observed is not None}
-            signals.extend(self._standing(measured, start, phase))
-            healthy = None if phase.muted else self._health(blamed, measured, forecasts, is_warm)
+            seen = {point.series for point in points if point.observed is not None}
+            signals.extend(self._standing(seen, start, phase))
+            healthy = None if phase.muted else self._health(blamed, seen, forecasts, is_warm)
         breach_probability = breach_seconds = None
         if forecasts:
             first = foremost(forecasts)
@@ -165,6 +165,7 @@ class ChannelDetector:
 
     def _observe(
         self,
+        series: str,
         observed: Observation,
         start: float,
         phase: Phase,
@@ -172,12 +173,10 @@ class ChannelDetector:
         points: list[SeriesPoint],
         signals: list[Signal],
     ) -> None:
-        series, value, size = observed
-        assert value is not None  # noqa: S101 - as the callers see to
         detector = self._detectors.get(series)
         if detector is None:
             detector = self._create(series, kinds)
-        point, found = judge(detector, start, value, size, phase)
+        point, found = judge(detector, start, observed, phase)
         points.append(point)
         if found and detector.spec.per_contact and self._is_slack():
             found = ()
@@ -242,9 +241,11 @@ class ChannelDetector:
         if self._forecaster is None:
             return ()
         values = {p.series: (p.observed, 0.0) for p in points if p.observed is not None}
-        for metric, value, size in observations.metrics:
-            if value is not None and kinds[metric] == "ratio":
-                values[metric] = value, size
+        values |= {
+            metric: observed
+            for metric, observed in observations.metrics
+            if observed is not None and kinds[metric] == "ratio"
+        }
         told = self._config.registry.measured(values)
         readings = {measure: values[series] for measure, series in told.items()}
         if told.get("handle_time", "").startswith(TICKETS):

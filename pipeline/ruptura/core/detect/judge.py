@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 from ruptura.core.contracts.effects import SeriesPoint
-from ruptura.core.detect.protocol import SUSPICION, Observation
+from ruptura.core.detect.protocol import SUSPICION
 from ruptura.core.detect.series_detector import SeriesDetector
 from ruptura.core.detect.signals import Signal, signal, signals, trust
 from ruptura.core.ingest.calendar import Phase
+from ruptura.core.series.observations import Observation
 
 
 def judge(
-    detector: SeriesDetector, start: float, value: float, size: float, phase: Phase
+    detector: SeriesDetector, start: float, observation: Observation, phase: Phase
 ) -> tuple[SeriesPoint, tuple[Signal, ...]]:
     """Judge a bucket that holds data, then learn it.
 
     Args:
         detector: Of the series.
         start: Start of the bucket, in seconds since the Unix epoch.
-        value: Events, numerator, or level.
-        size: Denominator of a ratio (over 0); 1 otherwise.
+        observation: What the bucket holds.
         phase: Where in the week it lies.
     """
-    value = float(value)  # a count that came back from a snapshot must be written alike
-    observation = Observation(value, size)
     prediction = detector.predict(start, phase)
     score = detector.score(prediction, observation)
     service, channel, series = detector.service, detector.channel, detector.series
-    published = detector.likelihood.published(value, size)
+    published = detector.likelihood.published(*observation)
     found: tuple[Signal, ...] = ()
     weight = 1.0 if phase.learns and not phase.commemorative else 0.0  # a day of trade is no other
     if score is None:

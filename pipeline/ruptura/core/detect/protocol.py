@@ -17,6 +17,7 @@ import msgspec
 from ruptura.core.detect.scan_result import ScanResult
 from ruptura.core.detect.state import Component
 from ruptura.core.ingest.calendar import Phase
+from ruptura.core.series.observations import Observation
 from ruptura.core.series.registry import SeriesSpec
 
 SUSPICION: Final = 0.01
@@ -94,18 +95,6 @@ class BaselineFactory(Protocol):
 
     def __call__(self, spec: SeriesSpec) -> Baseline:
         """Return a fresh one for a series of this kind."""
-
-
-class Observation(msgspec.Struct, frozen=True, gc=False):
-    """What a bucket held.
-
-    Attributes:
-        value: Events, numerator, or level, in base units.
-        size: Denominator of a ratio, over 0; 1 otherwise.
-    """
-
-    value: float
-    size: float = 1.0
 
 
 class Prediction(msgspec.Struct, frozen=True, gc=False):

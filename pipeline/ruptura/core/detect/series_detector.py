@@ -26,13 +26,13 @@ from ruptura.core.detect.protocol import (
     SUSPICION,
     Baseline,
     Expectation,
-    Observation,
     Prediction,
     Score,
 )
 from ruptura.core.detect.scan import STRIDE, Scales, ScanStatistic
 from ruptura.core.detect.state import Component, Versioned, restore, versioned
 from ruptura.core.ingest.calendar import Phase
+from ruptura.core.series.observations import Observation
 from ruptura.core.series.registry import SeriesSpec
 
 VERSION: Final = 1

@@ -30,31 +30,29 @@ class MetricTotals(msgspec.Struct, frozen=True, gc=False):
 
 
 class Observation(NamedTuple):
-    """One series in one closed bucket.
+    """What one series holds in one closed bucket.
 
     Attributes:
-        series: Its name.
-        value: Events, numerator, or level; None where nothing was measured.
+        value: Events, numerator, or level, in base units.
         size: Denominator of a ratio (over 0); 1 otherwise.
     """
 
-    series: str
-    value: float | None
-    size: float
+    value: float
+    size: float = 1.0
 
 
 class Observations(msgspec.Struct, frozen=True, gc=False):
     """All series of a channel in one closed bucket.
 
     Attributes:
-        tickets: Those made of tickets; means of nothing are left out.
-        metrics: One for each metric that was ever measured.
+        tickets: Those made of tickets, by name; means of nothing are left out.
+        metrics: One for each metric that was ever measured, by name; None where nothing was.
         has_measurements: Whether any metric came at all.
         handled: Contacts whose handle time is known.
     """
 
-    tickets: Sequence[Observation]
-    metrics: Sequence[Observation]
+    tickets: Sequence[tuple[str, Observation]]
+    metrics: Sequence[tuple[str, Observation | None]]
     has_measurements: bool
     handled: int
 
@@ -74,33 +72,36 @@ def observe(
         kinds: How each metric is sent.
     """
     measured = [
-        Observation(metric, *_value(registry, metric, totals, kinds[metric]))
+        (metric, _observation(registry, metric, totals, kinds[metric]))
         for metric, totals in metrics.items()
     ]
     return Observations(
         ()
         if tickets is None
-        else [Observation(*each) for each in extract(registry.tickets, tickets)],
+        else [
+            (series, Observation(float(value), size))  # a count that came back may be whole
+            for series, value, size in extract(registry.tickets, tickets)
+        ],
         measured,
         any(totals is not None for totals in metrics.values()),
         0 if tickets is None else tickets.handled,
     )
 
 
-def _value(
+def _observation(
     registry: Registry, metric: str, totals: MetricTotals | None, kind: MetricKind
-) -> tuple[float | None, float]:
-    """Return value and size; no value where the bucket tells nothing.
+) -> Observation | None:
+    """Return what a metric holds; None where the bucket tells nothing.
 
     A producer that mixes ratios and plain values under one name must not leave the range of
     either.
     """
     if totals is None:
-        return None, 1.0
+        return None
     amount, size = totals.amount, totals.size
     if kind == "ratio":
-        return (min(max(amount, 0.0), size), size) if size > 0.0 else (None, 1.0)
+        return Observation(min(max(amount, 0.0), size), size) if size > 0.0 else None
     if registry.metric(metric, is_ratio=False).family == "count":
-        return max(amount, 0.0), 1.0
+        return Observation(max(float(amount), 0.0))
     level = amount / size if size > 0.0 else amount / totals.samples
-    return min(max(level, -MAX_MAGNITUDE), MAX_MAGNITUDE), 1.0
+    return Observation(min(max(level, -MAX_MAGNITUDE), MAX_MAGNITUDE))
