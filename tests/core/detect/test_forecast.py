@@ -13,6 +13,7 @@ from ruptura.core.contracts.record import Input
 from ruptura.core.decide.risk import combine
 from ruptura.core.detect.forecast import CALM, SURE, Forecast, foremost
 from ruptura.core.engine import Engine
+from ruptura.core.state import FORECASTERS
 from ruptura.outputs.texts.causes import sentence
 from tests.forecast.desk import Desk
 from tests.simulation.contact_centre import (
@@ -157,17 +158,16 @@ class TestRestored:
         fresh.load(0, SERVICE, subject.dump(0, SERVICE))
         assert fresh.services(0) == (SERVICE,)
 
-    def test_a_damaged_forecaster_is_refused(self) -> None:
+    def test_a_damaged_forecaster_begins_anew_and_says_why(self) -> None:
         subject = engine(**settings(**OBJECTIVES))
         run(subject, REPORTS[:2000])
         state = msgspec.msgpack.decode(subject.dump(0, SERVICE))
-        channel = state[5][CHANNEL]
-        at = next(n for n, part in enumerate(channel) if isinstance(part, dict) and "queue" in part)
-        version, (cells, arrivals) = msgspec.msgpack.decode(channel[at]["queue"])
-        damaged = version, (b"\xff" * len(cells), arrivals)
-        channel[at]["queue"] = msgspec.msgpack.encode(damaged)
-        with pytest.raises(ValueError, match="queue: not finite"):
-            engine(**settings(**OBJECTIVES)).load(0, SERVICE, msgspec.msgpack.encode(state))
+        parts = state[3][FORECASTERS][1][CHANNEL]
+        version, (cells, arrivals) = msgspec.msgpack.decode(parts["queue"])
+        parts["queue"] = msgspec.msgpack.encode((version, (b"\xff" * len(cells), arrivals)))
+        fresh = engine(**settings(**OBJECTIVES))
+        anew = fresh.load(0, SERVICE, msgspec.msgpack.encode(state))
+        assert list(anew) == [f"{FORECASTERS}: queue: not finite"]
 
 
 def forecast(probability: float, seconds: float | None) -> Forecast:
