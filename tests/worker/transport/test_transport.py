@@ -31,7 +31,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from ruptura.tools.demo.embedded import PARTITIONS, embedded_broker
-from ruptura.worker.transport import reader, transport
+from ruptura.worker.transport import internals, reader
 from ruptura.worker.transport.batch import ReadOffsets
 from ruptura.worker.transport.reader import Thread
 from tests.worker.transport.bare_consumer import CHANGELOG, HELD, OTHERS, SETTINGS, consumer
@@ -58,11 +58,11 @@ class Reader:
 
 
 def test_the_pinned_versions_are_built_as_expected() -> None:
-    transport.check_internals()
+    internals.check_internals()
 
 
 @pytest.mark.parametrize(
-    ("owner", "name"), [(owner, name) for owner, names in transport._EXPECTED for name in names]
+    ("owner", "name"), [(owner, name) for owner, names in internals.EXPECTED for name in names]
 )
 def test_whatever_moves_in_another_version_is_named(
     monkeypatch: pytest.MonkeyPatch, owner: type, name: str
@@ -71,10 +71,10 @@ def test_whatever_moves_in_another_version_is_named(
         if name in vars(each):
             monkeypatch.delattr(each, name)
     with pytest.raises(RuntimeError, match=rf"{owner.__qualname__}\.{name} has moved"):
-        transport.check_internals()
+        internals.check_internals()
 
 
-@pytest.mark.parametrize(("function", "text"), transport._EXPECTED_SOURCE)
+@pytest.mark.parametrize(("function", "text"), internals.EXPECTED_SOURCE)
 def test_whatever_is_written_otherwise_in_another_version_is_named(
     monkeypatch: pytest.MonkeyPatch, function: Any, text: str
 ) -> None:
@@ -85,7 +85,7 @@ def test_whatever_is_written_otherwise_in_another_version_is_named(
         lambda asked: sources(asked).replace(text, "") if asked is function else sources(asked),
     )
     with pytest.raises(RuntimeError) as refused:
-        transport.check_internals()
+        internals.check_internals()
     assert str(refused.value).endswith(f"{function.__qualname__} does without `{text}`")
 
 
