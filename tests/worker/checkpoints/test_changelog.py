@@ -51,7 +51,7 @@ def event(
     )  # fmt: skip
 
 
-def test_what_faust_reads_reaches_the_ledger_of_its_partition() -> None:
+def test_what_faust_reads_reaches_the_changelog_of_its_partition() -> None:
     subject = table()
     subject.apply_changelog_batch(
         [
@@ -69,7 +69,7 @@ def test_what_faust_reads_reaches_the_ledger_of_its_partition() -> None:
     assert (second.entries, second.offset) == ({b"a": b"3"}, 9)
 
 
-def test_faust_reads_on_after_what_the_ledger_holds() -> None:
+def test_faust_reads_on_after_what_the_changelog_holds() -> None:
     subject = table()
     subject.apply_changelog_batch([event(3, b"a", b"1", None)])
     assert subject.persisted_offset(TP(CHANGELOG, 0)) == 3

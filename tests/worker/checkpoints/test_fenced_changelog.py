@@ -73,7 +73,7 @@ def test_an_entry_that_is_handed_over_once_more_takes_nothing_back() -> None:
     log=st.lists(st.tuples(st.sampled_from(KEYS), st.none() | st.binary(max_size=3))),
     again=st.data(),
 )
-def test_however_often_entries_come_again_the_ledger_is_that_of_the_log(
+def test_however_often_entries_come_again_the_changelog_is_that_of_the_log(
     log: list[tuple[bytes, bytes | None]], again: st.DataObject
 ) -> None:
     once, often = FencedChangelog(), FencedChangelog()

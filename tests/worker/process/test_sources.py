@@ -79,11 +79,11 @@ class Table:
 
     def __init__(self, changelog: Changelog) -> None:
         self._changelog = changelog
-        self._ledger = changelog.read()
+        self._fenced = changelog.read()
 
     def changelog(self, partition: int) -> FencedChangelog:
         assert partition == 0
-        return self._ledger
+        return self._fenced
 
     async def write(
         self, _partition: int, key: bytes, value: bytes | None, epoch: int
