@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
@@ -180,12 +181,27 @@ def test_hours_that_cannot_be_read_are_quoted(line: str, expected: str) -> None:
 
 def test_the_cache_forgets_and_answers_the_same() -> None:
     tested = calendar("America/New_York")
-    moments = [at("2016-01-01T00:30", "UTC") + 3600.0 * step for step in range(3000)]
+    begin = at("2016-01-01T00:30", "UTC")
+    moments = [begin + 3600.0 * step for step in range(3000)]
 
     first = [tested.phase(moment) for moment in moments]
 
     assert [tested.phase(moment) for moment in moments] == first
-    assert len(tested._hours) <= 1024
+
+
+def test_years_of_hours_take_no_more_room_than_some_weeks() -> None:
+    begin = at("2016-01-01T00:30", "UTC")
+
+    def room(hours: int) -> int:
+        tested = calendar("America/New_York")
+        tracemalloc.start()
+        for step in range(hours):
+            tested.phase(begin + 3600.0 * step)
+        taken, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return taken
+
+    assert room(6000) < 1.5 * room(1000)
 
 
 def test_no_holidays_are_asked_for_twice_in_an_hour() -> None:

@@ -64,12 +64,13 @@ class Draft:
 class Scene:
     """A checkpointer, and what happens in which order."""
 
-    def __init__(self) -> None:
+    def __init__(self, every_seconds: float = 0.0) -> None:
         self.seen: list[object] = []
         self.positions = {OURS: 7, THEIRS: 9}
         self.amid: Callable[[], None] = lambda: None
         self.stepping = asyncio.Lock()
-        self.membership = Membership(45.0, self._unasked)
+        self.now = 0.0
+        self.membership = Membership(45.0, self._unasked, lambda: self.now)
         checkpoints: Any = SimpleNamespace(
             begin=lambda positions, _epochs: Draft(self, positions),
             is_due=lambda: False,
@@ -78,7 +79,7 @@ class Scene:
         consumer = SimpleNamespace(commit_positions=self._commit)
         sources: Any = SimpleNamespace(epochs={}, consumer=consumer, are_settled=True)
         self.subject = Checkpointer(
-            0.0,
+            every_seconds,
             checkpoints,
             self.stepping,
             lambda: dict(self.positions),
@@ -105,9 +106,11 @@ class Scene:
         self.subject.revoke({THEIRS})
 
 
-def play(scenario: Callable[[Scene], Awaitable[object]]) -> list[object]:
+def play(
+    scenario: Callable[[Scene], Awaitable[object]], every_seconds: float = 0.0
+) -> list[object]:
     async def scene() -> list[object]:
-        made = Scene()
+        made = Scene(every_seconds)
         async with asyncio.timeout(60.0):
             await scenario(made)
         return made.seen
@@ -167,7 +170,7 @@ def test_while_it_is_doubtful_that_we_are_in_the_group_nothing_is_written(
     monkeypatch.setattr(module, "_PAUSE_SECONDS", 0.0)
 
     async def scenario(scene: Scene) -> None:
-        scene.membership._last_seen = -1e6
+        scene.now = 1e6  # slept for longer than any session
         saving = asyncio.ensure_future(scene.subject.save())
         for _ in range(100):
             await asyncio.sleep(0.0)
@@ -183,7 +186,6 @@ def test_many_records_are_saved_before_their_time(monkeypatch: pytest.MonkeyPatc
 
     async def scenario(scene: Scene) -> None:
         subject = scene.subject
-        subject._every_seconds = 1e6
         looks = 0
 
         def should_stop() -> bool:
@@ -198,4 +200,4 @@ def test_many_records_are_saved_before_their_time(monkeypatch: pytest.MonkeyPatc
         await subject.run(should_stop)
         assert subject.unsaved == 0
 
-    assert play(scenario).count("state") == 2
+    assert play(scenario, every_seconds=1e6).count("state") == 2

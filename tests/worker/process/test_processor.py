@@ -64,19 +64,28 @@ class Scene:
             position=lambda *_: None,
             reconfigure=lambda _config: self.seen.append("reconfigured"),
         )
+        self.now = 0.0
+        self._is_member: Callable[[], Awaitable[bool]] = self._yes
         made: Any = Processor
         self.subject = made(
-            app, Settings(), Pace(), SimpleNamespace(), metrics, Health(lambda: 0.0), engine
+            app,
+            Settings(),
+            Pace(),
+            SimpleNamespace(),
+            metrics,
+            Health(lambda: 0.0),
+            engine,
+            lambda: self.now,
+            self._ask,
         )
-        self.answer(self._yes)
 
     def answer(self, is_member: Callable[[], Awaitable[bool]]) -> None:
         """Say what the group answers when it is asked."""
-        self.subject._membership._ask = is_member
+        self._is_member = is_member
 
     def doubt(self) -> None:
         """Let it find that it has slept for longer than any session."""
-        self.subject._membership._last_seen = -1e6
+        self.now += 1e6
 
     async def revoke(self) -> None:
         self.seen.append("revoked")
@@ -104,6 +113,9 @@ class Scene:
 
     async def _at_once(self) -> None:
         return
+
+    async def _ask(self) -> bool:
+        return await self._is_member()
 
     async def _yes(self) -> bool:
         self.seen.append("asked")

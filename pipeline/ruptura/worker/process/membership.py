@@ -23,15 +23,22 @@ class Membership:
     Args:
         session_seconds: Of silence after which the group gives a member up, above 0.
         ask: Asks the group; whether it has settled with us in it.
+        now: Passing time, in seconds; it goes on while a process is stopped.
 
     Attributes:
         losses: Rebalances that took partitions from us.
     """
 
-    def __init__(self, session_seconds: float, ask: Callable[[], Awaitable[bool]]) -> None:
+    def __init__(
+        self,
+        session_seconds: float,
+        ask: Callable[[], Awaitable[bool]],
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._session_seconds = session_seconds
         self._ask = ask
-        self._last_seen = time.monotonic()
+        self._now = now
+        self._last_seen = now()
         self._is_ending = False
         self.losses = 0
 
@@ -40,11 +47,11 @@ class Membership:
         """Whether we have not been seen in the group for half a session."""
         if self._is_ending:
             return False  # the loop that looks after it has ended
-        return time.monotonic() - self._last_seen > self._session_seconds / 2.0
+        return self._now() - self._last_seen > self._session_seconds / 2.0
 
     def see(self) -> None:
         """Take note that the group knows of us now."""
-        self._last_seen = time.monotonic()
+        self._last_seen = self._now()
 
     def lose(self) -> None:
         """Take note of a rebalance that took partitions from us."""
@@ -59,7 +66,7 @@ class Membership:
 
         After a no, ask again, until the group has settled anew.
         """
-        asked = time.monotonic()
+        asked = self._now()
         if self.is_doubtful:
             slept = round(asked - self._last_seen, 1)
             _log.warning("slept; asking whether the group still counts us in", seconds=slept)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
 
 import faust
@@ -57,6 +57,8 @@ class Processor:
         metrics: Gets the effects, and what else is counted.
         health: Is told that the worker lives.
         engine: Fresh.
+        now: Passing time, in seconds, by which a sleep is noticed.
+        ask: Asks the group whether it counts us in; None: as the sources know.
 
     Attributes:
         stepper: Steps the engine.
@@ -72,6 +74,8 @@ class Processor:
         metrics: Metrics,
         health: Health,
         engine: Engine,
+        now: Callable[[], float] = time.monotonic,
+        ask: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
         self._app = app
         self._pace = pace
@@ -95,7 +99,7 @@ class Processor:
         self._queue = InputQueue()
         self._sinks = worker_sinks(app, settings.topics, metrics)
         self._membership = Membership(
-            settings.kafka.session_timeout_seconds, self._sources.is_member
+            settings.kafka.session_timeout_seconds, ask or self._sources.is_member, now
         )
         self.stepper = Stepper(
             engine, self._membership, self._publish, lambda: bool(app.should_stop)
