@@ -69,6 +69,10 @@ bounds: .venv/bin/uv ## Test with the lowest and the highest versions that pypro
 	  $$folder/bin/python -m pytest --quiet --numprocesses auto $(BOUNDS_TESTS) $(ARGS) || exit 1; \
 	done
 
+.PHONY: mutants
+mutants: .venv/.installed-dev ## Change the core a little, see which changes no test notices
+	.venv/bin/python -m tests.mutation.run $(ARGS)
+
 .PHONY: soak
 soak: servers .venv/.installed-dev ## Disturb workers and Kafka at random, compare with a replay
 	.venv/bin/python -m tests.soak.run $(ARGS)
