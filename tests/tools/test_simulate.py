@@ -1,4 +1,4 @@
-"""The shell writes recordings and labels that appear whole or not at all."""
+"""The command writes recordings and labels that appear whole or not at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings to an engine: the one place where the parts are put together, for every shell."""
+"""Settings to an engine: the one place where the parts are put together, for every runner."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line: joins the shells, nothing else."""
+"""The command line: arguments in, exit codes out, nothing else."""
 
 from ruptura.cli import evaluations, operations, recordings  # what they define, they register
 from ruptura.cli.base import cli

@@ -197,7 +197,7 @@ def evaluate_nab(folder: Path, windows: Path, output: Output) -> None:
 
 
 def parse_seeds(text: str) -> range:
-    """Return the seeds of `A..B`, both included, or of a single `A`; ValueError if the text is neither."""
+    """Return the seeds of `A..B`, both included, or of a single `A`; else ValueError."""
     match = _SEEDS.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is neither a seed nor a range of them, such as 1..5")

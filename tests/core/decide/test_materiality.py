@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ruptura.assembly.registry import series_registry
 from ruptura.core.contracts.document import Direction, Kind
 from ruptura.core.contracts.effects import SeriesPoint
-from ruptura.core.decide.materiality import material, more
+from ruptura.core.decide.materiality import contacts_rise, material
 from ruptura.core.detect.signals import Signal
 
 REGISTRY = series_registry()
@@ -109,8 +109,11 @@ def test_more_contacts_on_several_channels_tell_more_than_on_one() -> None:
 
 
 def test_the_rise_of_contacts_is_the_largest_of_those_upwards() -> None:
-    assert more([contacts(0.4), signal("requests", 0.6), contacts(0.9, "below")], REGISTRY) == 0.6
-    assert more([errors(1.0)], REGISTRY) == 0.0
+    assert (
+        contacts_rise([contacts(0.4), signal("requests", 0.6), contacts(0.9, "below")], REGISTRY)
+        == 0.6
+    )
+    assert contacts_rise([errors(1.0)], REGISTRY) == 0.0
 
 
 def test_a_silence_is_always_material_and_brings_nothing_slight_with_it() -> None:

@@ -13,7 +13,7 @@ from ruptura.core.contracts.document import AlertSignal, Direction, Kind
 from ruptura.core.contracts.effects import SeriesPoint
 from ruptura.core.decide.incidents import corroborate, join
 from ruptura.core.decide.lifecycle import Lifecycle
-from ruptura.core.decide.materiality import material, more
+from ruptura.core.decide.materiality import contacts_rise, material
 from ruptura.core.decide.risk import combine
 from ruptura.core.detect.signals import Signal
 from ruptura.core.engine import Engine
@@ -126,7 +126,7 @@ class TestAnEntryTakesPart:
         rises = [signal("tickets.opened", kind="surge"), signal("visits", kind="failure")]
         one = combine(rises[:1], 1e-4, made_up)
         assert combine(rises, 1e-4, made_up).probability == one.probability
-        assert more([signal("visits", share=0.6)], made_up) == 0.6
+        assert contacts_rise([signal("visits", share=0.6)], made_up) == 0.6
 
     @pytest.mark.parametrize(
         ("series", "direction"),

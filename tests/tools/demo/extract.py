@@ -1,6 +1,6 @@
 """How the recording of `ruptura demo` was made; the attribution beside it tells what is in it.
 
-    python tests/shells/demo/extract.py DATA ruptures.jsonl.zst
+    python tests/tools/demo/extract.py DATA ruptures.jsonl.zst
 
 DATA is the folder with `servicenow-incidents.csv.gz` and `cloud-monitoring.tgz`.
 """

@@ -1,4 +1,4 @@
-"""What channels of one service tell about each other: shared evidence, and one incident of many.
+"""What channels of one service say about each other: shared evidence, and one incident of many.
 
 A rupture is rarely alone. Customers who do not get through on one channel turn to the next, a bot
 that fails hands over to people, a platform that breaks makes customers ask, and a holiday that
@@ -47,7 +47,7 @@ _PARTS: Final[Mapping[Role, Part]] = {"queue": "surge", "bot": "bot", "platform"
 """What a series of a role that fails plays; the others play nothing."""
 
 _CAUSES: Final[Sequence[Part]] = ("platform", "loss", "bot")
-"""The parts of what leads to a surge; of several the first is told."""
+"""The parts of what leads to a surge; of several the first is named."""
 
 _OPEN: Final = ("warning", "critical")
 
@@ -67,30 +67,30 @@ class _Trace(NamedTuple):
 
 
 def corroborate(
-    channel: str, said: Mapping[str, Sequence[Signal]], registry: Registry
+    channel: str, signals: Mapping[str, Sequence[Signal]], registry: Registry
 ) -> Sequence[Term]:
     """Return the term that siblings add to the risk of a channel; none if they add nothing.
 
-    Only the sibling that says most counts: siblings are not independent of each other. What counts
-    are signals, never risks, so that channels cannot talk each other into an alert.
+    Only the strongest sibling counts: siblings are not independent of each other. What counts
+    are signals, never risks, so that channels cannot raise each other in turn.
 
     Args:
         channel: Whose risk it is.
-        said: Signals of the bucket by channel.
+        signals: Of the bucket by channel.
         registry: What their series speak for.
     """
     here = [
         trace
-        for signal in said[channel]
+        for signal in signals[channel]
         if (trace := _trace(channel, signal, registry)) is not None
     ]
     if not here:
         return ()
     most: tuple[float, Sibling] | None = None
-    for sibling in sorted(said):
+    for sibling in sorted(signals):
         if sibling == channel:
             continue
-        for signal in said[sibling]:
+        for signal in signals[sibling]:
             other = _trace(sibling, signal, registry)
             if other is None:
                 continue
@@ -126,30 +126,30 @@ def join(
     waiting = sorted(
         opened, key=lambda name: (alerts[name].onset, _is_effect(alerts[name], registry), name)
     )
-    held = {name: state for name, state in alerts.items() if state.status in _OPEN}
+    open_alerts = {name: state for name, state in alerts.items() if state.status in _OPEN}
     for name in waiting:
-        held.pop(name, None)
+        open_alerts.pop(name, None)
     for name in waiting:
         state = alerts[name]
-        link = _link(name, state, held, registry)
+        link = _link(name, state, open_alerts, registry)
         if link is not None:
             other, why = link
-            found = held[other]
+            found = open_alerts[other]
             since = started_at(found).timestamp()
             facts = Membership(alert_id(service, other, found), other, since, why)
             state.joined = Joined(
                 incident_id(service, other, found), Term(f"joined:{other}", 0.0, facts)
             )
-        held[name] = state
+        open_alerts[name] = state
 
 
 def _link(
-    name: str, state: Lifecycle, held: Mapping[str, Lifecycle], registry: Registry
+    name: str, state: Lifecycle, open_alerts: Mapping[str, Lifecycle], registry: Registry
 ) -> tuple[str, Lead | CommonMove] | None:
     """The open alert that explains most: by cause and effect, then the nearest, then by name."""
     own = _traces(name, state, registry)
     best: tuple[_Rank, Lead | CommonMove] | None = None
-    for other, found in held.items():
+    for other, found in open_alerts.items():
         for there in _traces(other, found, registry):
             for here in own:
                 why = _leads(here, there) or _leads(there, here) or _moves_together(here, there)

@@ -27,7 +27,7 @@ _SIBLINGS: Final = 0.5
 """What more contacts on another channel count for here: something moves all customers."""
 
 _FLOOD: Final = 2.0
-"""Times the least rise that matters: so many contacts are told of though all are served."""
+"""Times the least rise that matters: so many contacts matter though all are served."""
 
 _AHEAD: Final = frozenset({"forecast", "queue"})
 
@@ -46,16 +46,16 @@ def material(
         signals: Of one channel and bucket.
         registry: What their series speak for.
         is_warm: Whether any series can be judged; until then a forecast has to stand alone.
-        is_queue_seen: Whether anything tells how contacts wait; then more of them are no rupture
+        is_queue_seen: Whether any series shows how contacts wait; then more of them are no rupture
             as long as they are served.
-        elsewhere: The largest `more` of the other channels of the service.
+        elsewhere: The largest `contacts_rise` of the other channels of the service.
     """
     shares: dict[_Role, float] = {}
-    contacts = more(signals, registry)
+    contacts = contacts_rise(signals, registry)
     for signal in signals:
         role = _role(signal, registry)
         share = signal.share
-        if _is_more(signal, registry):
+        if _is_rise(signal, registry):
             continue
         if role == "queue":
             share = min(share, (signal.point.start - signal.since) / _LASTING_SECONDS)
@@ -75,13 +75,13 @@ def material(
     return [signal for signal in signals if signal.kind == "silence"]
 
 
-def more(signals: Sequence[Signal], registry: Registry) -> float:
+def contacts_rise(signals: Sequence[Signal], registry: Registry) -> float:
     """Return the largest share of a rise in contacts; 0 without one."""
-    rises = (signal for signal in signals if _is_more(signal, registry))
+    rises = (signal for signal in signals if _is_rise(signal, registry))
     return max((signal.share for signal in rises), default=0.0)
 
 
-def _is_more(signal: Signal, registry: Registry) -> bool:
+def _is_rise(signal: Signal, registry: Registry) -> bool:
     return signal.direction == "above" and registry.role(signal.series) == "contacts"
 
 

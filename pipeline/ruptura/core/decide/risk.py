@@ -38,7 +38,7 @@ class Risk(msgspec.Struct, frozen=True, gc=False):
         causes: The terms, in natural log-odds; their sum is the logit of the probability.
         kind: The family that is dominant; None without signals.
         signals: All signals, strongest first.
-        exception: Kind of the exceptions that the strongest of their signals tells of, if any does.
+        exception: Kind of the exceptions that the strongest of their signals counts, if any.
         began: The earliest `since` of the signals that the causes name; None if they name none.
     """
 
@@ -71,8 +71,8 @@ def combine(
 ) -> Risk:
     """Combine the strongest signal of each family, as if the families were independent.
 
-    Signals of one family, of one series, or of the number of contacts in one direction tell of the
-    same thing: the strongest counts. A signal that is a probability of rupture by itself (a
+    Signals of one family, of one series, or of the number of contacts in one direction are about
+    the same thing: the strongest counts. A signal that is a probability of rupture by itself (a
     forecast) adds what the others lack of it.
 
     Args:
@@ -91,20 +91,20 @@ def combine(
     causes = list(_calm(prior).causes)
     dominant: tuple[float, Kind] | None = None
     kinds: set[Kind] = set()
-    told: set[str | Direction] = set()
-    ahead: tuple[float, Signal] | None = None
+    counted: set[str | Direction] = set()
+    forecast: tuple[float, Signal] | None = None
     began = math.inf
     for signal in ranked:
         if signal.log_odds is not None:
-            if ahead is None or signal.log_odds > ahead[0]:
-                ahead = signal.log_odds, signal
+            if forecast is None or signal.log_odds > forecast[0]:
+                forecast = signal.log_odds, signal
             continue
         is_volume = registry.role(signal.series) == "contacts"
         volume = signal.direction if is_volume else signal.series
-        if signal.kind in kinds or signal.series in told or volume in told:
+        if signal.kind in kinds or signal.series in counted or volume in counted:
             continue
         kinds.add(signal.kind)
-        told |= {signal.series, volume}
+        counted |= {signal.series, volume}
         term = _strength(signal)
         causes.append(Term(f"{signal.kind}:{signal.series}", term, _facts(signal)))
         began = min(began, signal.since)
@@ -116,10 +116,10 @@ def combine(
             dominant = term, signal.kind
     causes.extend(siblings)
     total = sum(cause.contribution for cause in causes)
-    if ahead is not None and ahead[0] > total:
+    if forecast is not None and forecast[0] > total:
         # The same data speak in both, so they do not add up: the larger probability stands.
-        term, signal = ahead[0] - total, ahead[1]
-        total = ahead[0]
+        term, signal = forecast[0] - total, forecast[1]
+        total = forecast[0]
         causes.append(Term(f"{signal.kind}:{signal.series}", term, _facts(signal)))
         began = min(began, signal.since)
         if dominant is None or term > dominant[0]:

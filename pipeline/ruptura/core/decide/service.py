@@ -1,4 +1,4 @@
-"""The alerts of one service: what its channels say, weighed together, bucket by bucket."""
+"""The alerts of one service: the signals of its channels, weighed together in each bucket."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ruptura.core.contracts.facts import AlertFacts, Term
 from ruptura.core.contracts.tuning import AlertTuning
 from ruptura.core.decide import incidents, lifecycle
 from ruptura.core.decide.lifecycle import Lifecycle, Transition
-from ruptura.core.decide.materiality import material, more
+from ruptura.core.decide.materiality import contacts_rise, material
 from ruptura.core.decide.risk import combine
 from ruptura.core.detect.channel_detector import Detection
 from ruptura.core.detect.signals import Signal
@@ -46,7 +46,7 @@ class Assessment(msgspec.Struct, frozen=True, gc=False):
         channel: Its name.
         risk: Probability of a rupture, in [0, 1].
         state: Of its alert.
-        transition: Of its alert; None if nothing is to be told.
+        transition: Of its alert; None if nobody is to be notified.
     """
 
     channel: str
@@ -90,14 +90,14 @@ class ServiceAlerts:
         What a channel means depends on what its siblings say in the same bucket.
         """
         registry = self._config.registry
-        told = {name: found.signals for name, found in detections.items() if found.signals}
-        if not told:
+        by_channel = {name: found.signals for name, found in detections.items() if found.signals}
+        if not by_channel:
             return {}
-        rises = {name: more(signals, registry) for name, signals in told.items()}
+        rises = {name: contacts_rise(signals, registry) for name, signals in by_channel.items()}
         # The two largest: a channel is no sibling of itself.
         largest, second = sorted((0.0, 0.0, *rises.values()))[:-3:-1]
         kept = {}
-        for name, signals in told.items():
+        for name, signals in by_channel.items():
             found = material(
                 signals,
                 registry,
@@ -187,7 +187,7 @@ class ServiceAlerts:
         )
 
     def documents(self, assessments: Iterable[Assessment]) -> list[AlertFacts]:
-        """Write what is to be told, once the points are there: an alert that ends is cleared."""
+        """Return the documents of transitions, after `point`: alerts that end are cleared."""
         return [
             self._document(one.channel, one.transition)
             for one in assessments
@@ -195,14 +195,14 @@ class ServiceAlerts:
         ]
 
     def expire(self, channel: str, end: float) -> list[AlertFacts]:
-        """End a channel that is taken to be gone; return what is to be told of its alert."""
+        """End a channel that is taken to be gone; return the last document of its alert, if any."""
         state = self.lifecycles.get(channel)
         if state is None:
             return []
         transition = lifecycle.expire(state, end)
-        told = [] if transition is None else [self._document(channel, transition)]
+        documents = [] if transition is None else [self._document(channel, transition)]
         del self.lifecycles[channel]
-        return told
+        return documents
 
     def _document(self, channel: str, transition: Transition) -> AlertFacts:
         return lifecycle.alert_facts(
@@ -210,7 +210,7 @@ class ServiceAlerts:
         )
 
     def load(self, states: Mapping[str, Lifecycle]) -> None:
-        """Take lifecycles back; ValueError if one could not be any."""
+        """Restore lifecycles; ValueError if one of them is not valid."""
         for state in states.values():
             state.check()
         self.lifecycles = dict(states)
