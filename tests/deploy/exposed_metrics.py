@@ -56,9 +56,9 @@ def exposed() -> Mapping[str, Exposed]:
     _fill(Metrics(registry, 1000))
     registry.register(Health(lambda: 0.0))
     registry.register(_faust())
-    standing = _settings_standing()
-    if standing is not None:
-        registry.register(standing)
+    status = _settings_status()
+    if status is not None:
+        registry.register(status)
     samples: dict[str, list[dict[str, str]]] = {}
     for family in registry.collect():
         assert family.samples, f"{family.name} is not filled: no label of it is known"
@@ -115,7 +115,7 @@ def _faust() -> FaustCollector:
     return FaustCollector(monitor)
 
 
-def _settings_standing() -> Any:
+def _settings_status() -> Any:
     if find_spec("ruptura.worker.reload") is None:
         return None
-    return import_module("ruptura.worker.reload").Standing(Settings())
+    return import_module("ruptura.worker.reload").SettingsStatus(Settings())

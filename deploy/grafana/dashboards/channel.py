@@ -179,7 +179,7 @@ def _strangeness() -> timeseries.Panel:
         lines(
             "$series: score and evidence",
             "How likely chance alone shows as much, on a logarithmic scale: the score for the "
-            "newest bucket, the evidence added up over buckets. Low is strange; below the dashed "
+            "newest bucket, the evidence added up over buckets. Low is unusual; below the dashed "
             "line (default setting) it is a signal. Drawn down to 1e-12.",
             "sci",
             {

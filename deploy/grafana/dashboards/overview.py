@@ -63,7 +63,7 @@ def dashboard() -> model.Dashboard:
         .with_panel(
             number(
                 "Normal",
-                "Channels in which nothing is amiss.",
+                "Channels without an alert.",
                 "short",
                 queries.in_state("normal", _OF_SERVICE),
             ).thresholds(thresholds((None, GREEN)))
@@ -87,7 +87,7 @@ def dashboard() -> model.Dashboard:
         .with_panel(
             number(
                 "Workers",
-                "Workers that Prometheus reaches. None means that nobody watches.",
+                "Workers that Prometheus reaches. None: nothing is monitored.",
                 "short",
                 f'sum(up{{job="{JOB}"}})',
             ).thresholds(thresholds((None, RED), (1, GREEN)))

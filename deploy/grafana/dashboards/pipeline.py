@@ -208,7 +208,7 @@ def _refused() -> Iterator[timeseries.Panel]:
     )
     yield lines(
         "Dead letters",
-        "Refused records that the dead-letter topic has taken.",
+        "Refused records that the dead-letter topic acknowledged.",
         "short",
         {"{{instance}}": _increase("ruptura_events_dead_lettered_total", "instance")},
     )
@@ -233,8 +233,8 @@ def _refused() -> Iterator[timeseries.Panel]:
     yield (
         lines(
             "What should not happen",
-            "Counts since the workers began, each 0 in a sound installation: events under a key "
-            "that is not their service, offsets that jumped, state that was not believed, "
+            "Counts since the workers started, each 0 in a healthy installation: events under a "
+            "key that is not their service, offsets that jumped, state that was refused, "
             "tickets forgotten, labels over the cap, sends that failed.",
             "short",
             {name: f"sum({metric}{{{_WORKER}}}) or vector(0)" for name, metric in _NEVER.items()},

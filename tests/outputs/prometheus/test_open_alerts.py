@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -101,7 +102,8 @@ def test_it_is_explained_in_each_language() -> None:
 
 
 def test_several_lines_come_through_the_text_format() -> None:
-    [(labels, _), _] = shown(("voice", opened(signals=[SIGNAL] * 3)), name="explanation_info")
+    signals = [msgspec.structs.replace(SIGNAL, series=name) for name in ("a", "b", "c")]
+    [(labels, _), _] = shown(("voice", opened(signals=signals)), name="explanation_info")
     assert labels["text"].count("\n") == 2
 
 

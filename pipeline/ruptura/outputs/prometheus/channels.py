@@ -17,8 +17,8 @@ _SERIES_GAUGES: Final = {
     "expected": "Expected value of the series, from before the bucket was seen.",
     "lower": "Lower end of the expected band of the series.",
     "upper": "Upper end of the expected band of the series.",
-    "score": "Tail probability of the value, in (0, 1]; small is strange.",
-    "evidence": "Tail probability of the evidence added up over buckets; small is strange.",
+    "score": "Tail probability of the value, in (0, 1]; small values are anomalous.",
+    "evidence": "Tail probability of sums over buckets, in (0, 1]; small values are anomalous.",
 }
 
 _Channel = tuple[str, str]
@@ -62,7 +62,7 @@ class Channels:
             try:
                 series[channel][point.series] = point
             except KeyError:
-                if self._admit(channel):
+                if self._track(channel):
                     series[channel] = {point.series: point}
 
     def _apply_channel(self, point: ChannelPoint) -> None:
@@ -71,10 +71,11 @@ class Channels:
             self._active[channel] = point
         else:
             self._active.pop(channel, None)
-        if self._admit(channel):
+        if self._track(channel):
             self._channels[channel] = point
 
-    def _admit(self, channel: _Channel) -> bool:
+    def _track(self, channel: _Channel) -> bool:
+        """Return whether a channel is exported by itself; new ones are up to the cap."""
         if channel in self._series:
             return True
         if len(self._series) < self._max_channels:
@@ -113,8 +114,8 @@ class Channels:
         )
         expected = GaugeMetricFamily(
             "ruptura_expected_breach_seconds",
-            "Time until a breach is as likely as not, 0 where it is there; absent beyond the "
-            "horizon.",
+            "Time until a breach is as likely as not; 0 if the objective is broken; absent beyond "
+            "the horizon.",
             labels=labels,
         )
         for channel, point in list(self._channels.items()):

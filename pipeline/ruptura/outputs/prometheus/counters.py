@@ -80,11 +80,11 @@ class Counters:
         _add(self._jumps, (topic,), 1)
 
     def state_refused(self, reason: str, count: int) -> None:
-        """Count entries of the changelog that were not believed."""
+        """Count entries of the changelog that were refused."""
         self._refused[(reason,)] += count
 
     def overflowed(self, label: str, count: int = 1) -> None:
-        """Count observations that lost a label value of their own."""
+        """Count observations filed under `other`."""
         self._overflow[label,] += count
 
     def _count_by_topic(self, totals: _Totals, topic: str, count: int) -> None:
@@ -123,7 +123,7 @@ class Counters:
             ("events_rejected", "Records refused, by reason.", ["reason"], self._rejected),
             (
                 "events_dead_lettered",
-                "Refused records that the dead-letter topic has taken.",
+                "Refused records that the dead-letter topic acknowledged.",
                 [],
                 self._dead_lettered,
             ),
@@ -135,13 +135,13 @@ class Counters:
             ),
             (
                 "offset_jumps",
-                "Times that the offsets of a partition did not run on, and were read again.",
+                "Jumps in the offsets of a partition, whose records were read again.",
                 ["topic"],
                 self._jumps,
             ),
             (
                 "state_entries_refused",
-                "Entries of the changelog that were not believed, by reason.",
+                "Entries of the changelog refused, by reason.",
                 ["reason"],
                 self._refused,
             ),
@@ -160,7 +160,7 @@ class Counters:
             ),
             (
                 "label_overflow",
-                "Observations that lost a label value of their own, because there were too many.",
+                "Observations filed under `other`, because the label had too many values.",
                 ["label"],
                 self._overflow,
             ),

@@ -71,7 +71,7 @@ class Metrics(ImmediateSink, Collector):
         self._counters.jumped(topic)
 
     def state_refused(self, reason: str, count: int) -> None:
-        """Count entries of the changelog that were not believed.
+        """Count entries of the changelog that were refused.
 
         Args:
             reason: `unfit` (damaged, or of another version or shape), `outdated` (of a worker

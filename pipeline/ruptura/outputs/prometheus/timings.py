@@ -69,7 +69,7 @@ class EventTimes:
         )
         lag = GaugeMetricFamily(
             "ruptura_event_time_lag_seconds",
-            "Clock less newest event time when the source was last looked at. It stands still "
+            "Clock minus newest event time, as of the latest step. It stands still "
             "with the worker: alert on ruptura_newest_event_timestamp_seconds.",
             labels=["topic", "partition"],
         )
