@@ -14,7 +14,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import figures, growth, latency, memory, replay_events, restore, throughput
+from tests.bench import figures, growth, ingest, latency, memory, replay_events, restore, throughput
 from tests.bench.broker import Ground
 from tests.bench.children import ROOT, BenchError
 from tests.bench.figures import NAMES, Outcome, absent
@@ -24,6 +24,7 @@ GROWTH = "cost-as-channels-grow"
 _BENCHMARKS = {
     throughput.measure: NAMES[:4],
     replay_events.measure: ("replay-events",),
+    ingest.measure: ("ingest-records",),
     latency.measure: ("alert-latency-p99-1k", "alert-latency-p99-20k"),
     memory.measure: ("bytes-per-series",),
     restore.measure: ("restore-10k-channels",),

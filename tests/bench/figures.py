@@ -15,6 +15,7 @@ NAMES = (
     "worker-vs-bytewax",
     "worker-vs-empty-aiokafka",
     "replay-events",
+    "ingest-records",
     "alert-latency-p99-1k",
     "alert-latency-p99-20k",
     "bytes-per-series",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ruptura.assembly.build import build_config
 from ruptura.core.contracts.record import Tick
-from ruptura.core.ingest.watermark import Source, Watermark
+from ruptura.core.ingest.watermark import SourceState, Watermark
 from ruptura.settings import Settings
 
 A, B = "a", "b"
@@ -96,10 +96,10 @@ def test_clocks_that_are_not_finite_are_refused() -> None:
         "next_idle_watermark_at",
     ):
         with pytest.raises(ValueError, match="clock"):
-            new().load({A: msgspec.structs.replace(Source(), **{name: math.nan})})
+            new().load({A: msgspec.structs.replace(SourceState(), **{name: math.nan})})
     for name in ("newest", "clock", "idle_watermark"):
         with pytest.raises(ValueError, match="clock"):
-            new().load({A: msgspec.structs.replace(Source(), **{name: math.inf})})
+            new().load({A: msgspec.structs.replace(SourceState(), **{name: math.inf})})
 
 
 inputs = st.lists(st.tuples(st.sampled_from([A, B]), st.booleans(), st.floats(0, 1e6)))

@@ -63,9 +63,9 @@ def open_metrics(channel: OpenBuckets, index: int, most_metrics: int) -> Metrics
 
 def add_metric(place: Metrics, event: Measurement, _occurred_at: float) -> bool:
     """Add a measurement; tell whether there was room for its metric."""
-    sums, channel, index, most_metrics = place
-    total = sums.get(event.metric)
+    total = place[0].get(event.metric)
     if total is None:
+        sums, channel, index, most_metrics = place
         metric, kinds = event.metric, channel.kinds
         if metric not in kinds:
             if len(kinds) >= most_metrics:

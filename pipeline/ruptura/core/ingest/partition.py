@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import length_hint
 from typing import Any, Final
 
 import msgspec
@@ -23,7 +24,7 @@ from ruptura.core.ingest.event_ids import EventIds
 from ruptura.core.ingest.handlers import HANDLERS
 from ruptura.core.ingest.open_buckets import OpenBuckets
 from ruptura.core.ingest.service_buckets import NEVER, CalendarOf, ServiceBuckets
-from ruptura.core.ingest.watermark import Source, Watermark
+from ruptura.core.ingest.watermark import Source, SourceState, Watermark
 from ruptura.core.series.observations import MetricKind
 
 VERSION: Final = 1
@@ -56,7 +57,7 @@ class IngestConfig(msgspec.Struct, frozen=True, kw_only=True):
 class Clocks(msgspec.Struct, frozen=True, array_like=True):
     """The clocks of a partition: its sources by name, and the first bucket that may not close."""
 
-    sources: dict[str, Source]
+    sources: dict[str, SourceState]
     first_open: Index
 
 
@@ -100,7 +101,7 @@ class PartitionBuckets:
         """Go on with other parts of the same topics and length of a bucket."""
         self._config = config
         watermark = Watermark(tuple(config.topics), config.window)
-        watermark.load(self.watermark.sources)
+        watermark.load(self.watermark.dump())
         self.watermark = watermark
         for service in self.services.values():
             service.reconfigure(config.calendar)
@@ -134,13 +135,13 @@ class PartitionBuckets:
         handles: dict[tuple[str, str], _Handle] = {}  # of that bucket, by service and channel
         cache: dict[int, dict[tuple[str, str], _Handle]] = {}  # the handles of all buckets
         duplicates = 0
-        taken = len(records)
+        next_offset = source.next_offset
+        taken, rest = len(records), iter(records)
         event: Event | Rejection | None
-        for number, record in enumerate(records):
+        for record in rest:
             offset = record.offset
-            is_new = offset >= source.next_offset
-            if is_new:
-                source.next_offset = offset + 1
+            if offset >= next_offset:
+                next_offset = offset + 1
             else:  # read again, and a state may reflect it though it does not reflect later ones
                 cache.clear()
                 begin = end = 0.0  # whatever bucket comes next gets new handles
@@ -168,9 +169,9 @@ class PartitionBuckets:
             if see(occurred_at, timestamp):
                 self.watermark.turn(source)
                 if self._advance():
-                    if is_new:
-                        source.next_offset = offset
-                    taken = number
+                    if next_offset == offset + 1:
+                        next_offset = offset
+                    taken -= 1 + length_hint(rest)
                     break
                 cache.clear()
                 handles = cache[index] = {}
@@ -199,6 +200,7 @@ class PartitionBuckets:
             if not add(place, event, occurred_at):
                 text = f"Expected at most {most_metrics} metrics in a channel - at `$.metric`"
                 effects.rejections.append(Rejection(record, Reason.TOO_MANY_SERIES, text))
+        source.next_offset = next_offset
         if duplicates:
             _count(effects.duplicates, topic, duplicates)
         if taken:
@@ -311,7 +313,7 @@ class PartitionBuckets:
 
     def dump(self) -> Clocks:
         """Return the clocks."""
-        return Clocks(self.watermark.sources, self._first_open)
+        return Clocks(self.watermark.dump(), self._first_open)
 
     def load(self, clocks: Clocks) -> None:
         """Take clocks back; ValueError if they could not be any."""

@@ -27,7 +27,22 @@ _SKEW_SECONDS: Final = 300.0
 _NEVER: Final = -1
 
 
-class Source(msgspec.Struct):
+class SourceState(msgspec.Struct, frozen=True, array_like=True):
+    """How far a source had come; as the attributes of `Source`, of which the rest follow."""
+
+    next_offset: int = 0
+    newest: float = -math.inf
+    newest_at: float = -math.inf
+    last_at: float = -math.inf
+    ticked_at: float = -math.inf
+    clock: float = -math.inf
+    is_idle: bool = False
+    idle_watermark: float = -math.inf
+    next_idle_watermark: float = -math.inf
+    next_idle_watermark_at: float = math.inf
+
+
+class Source:
     """How far one source of a partition has come.
 
     Times are seconds since the Unix epoch, minus infinity before the first: event time, or broker
@@ -51,18 +66,48 @@ class Source(msgspec.Struct):
         turns_at: Event time at which `first_open` grows.
     """
 
-    next_offset: int = 0
-    newest: float = -math.inf
-    newest_at: float = -math.inf
-    last_at: float = -math.inf
-    ticked_at: float = -math.inf
-    clock: float = -math.inf
-    is_idle: bool = False
-    idle_watermark: float = -math.inf
-    next_idle_watermark: float = -math.inf
-    next_idle_watermark_at: float = math.inf
-    first_open: int = _NEVER
-    turns_at: float = -math.inf
+    # Slots, not a struct: they are written for every record, and structs are slow to write.
+    __slots__ = (
+        "clock",
+        "first_open",
+        "idle_watermark",
+        "is_idle",
+        "last_at",
+        "newest",
+        "newest_at",
+        "next_idle_watermark",
+        "next_idle_watermark_at",
+        "next_offset",
+        "ticked_at",
+        "turns_at",
+    )
+
+    def __init__(self, state: SourceState) -> None:
+        self.next_offset = state.next_offset
+        self.newest, self.newest_at = state.newest, state.newest_at
+        self.last_at, self.ticked_at = state.last_at, state.ticked_at
+        self.clock = state.clock
+        self.is_idle = state.is_idle
+        self.idle_watermark = state.idle_watermark
+        self.next_idle_watermark = state.next_idle_watermark
+        self.next_idle_watermark_at = state.next_idle_watermark_at
+        self.first_open = _NEVER
+        self.turns_at = -math.inf
+
+    def dump(self) -> SourceState:
+        """Return how far it has come."""
+        return SourceState(
+            self.next_offset,
+            self.newest,
+            self.newest_at,
+            self.last_at,
+            self.ticked_at,
+            self.clock,
+            self.is_idle,
+            self.idle_watermark,
+            self.next_idle_watermark,
+            self.next_idle_watermark_at,
+        )
 
     @property
     def last_heard_at(self) -> float:
@@ -76,14 +121,14 @@ class Source(msgspec.Struct):
             occurred_at: Event time.
             timestamp: Broker time of the record that carries it.
         """
-        self.last_at = max(self.last_at, timestamp)
-        if occurred_at <= self.newest:
-            return False
-        self.newest, self.newest_at = occurred_at, timestamp
-        if occurred_at <= self.clock:
-            return False
-        self.clock = occurred_at
-        return occurred_at >= self.turns_at
+        if timestamp > self.last_at:  # noqa: PLR1730 - max() would cost a call for every record
+            self.last_at = timestamp
+        if occurred_at > self.newest:
+            self.newest, self.newest_at = occurred_at, timestamp
+            if occurred_at > self.clock:
+                self.clock = occurred_at
+                return occurred_at >= self.turns_at
+        return False
 
 
 class Watermark:
@@ -99,7 +144,7 @@ class Watermark:
         self._bucket = float(window.bucket_seconds)
         self._lateness = window.lateness_seconds
         self._idle = window.idle_seconds
-        self.sources = {topic: Source() for topic in topics}
+        self.sources = {topic: Source(SourceState()) for topic in topics}
 
     def turn(self, source: Source) -> None:
         """Move on to the bucket that the clock of a source has reached."""
@@ -157,22 +202,25 @@ class Watermark:
         """Return the newest event time of all sources."""
         return max((source.newest for source in self.sources.values()), default=-math.inf)
 
-    def load(self, sources: Mapping[str, Source]) -> None:
+    def dump(self) -> dict[str, SourceState]:
+        """Return how far each source has come."""
+        return {topic: source.dump() for topic, source in self.sources.items()}
+
+    def load(self, sources: Mapping[str, SourceState]) -> None:
         """Take clocks back; those of topics that are no input any more are left out.
 
         Raises:
             ValueError: they could not be clocks.
         """
-        for source in sources.values():
-            times = [source.newest, source.newest_at, source.last_at, source.ticked_at]
-            times += [source.clock, source.idle_watermark, source.next_idle_watermark]
+        for state in sources.values():
+            times = [state.newest, state.newest_at, state.last_at, state.ticked_at]
+            times += [state.clock, state.idle_watermark, state.next_idle_watermark]
             if not all(time < _END for time in times):
                 raise ValueError("a clock that is not finite, or after the year 9000")
-            if math.isnan(source.next_idle_watermark_at) or source.next_offset < 0:
-                raise ValueError("a clock whose mark is not a number, or with a negative offset")
+            if math.isnan(state.next_idle_watermark_at) or state.next_offset < 0:
+                raise ValueError("a clock that is not a number, or a negative offset")
         for topic in self.sources:
             if topic in sources:
-                source = self.sources[topic] = sources[topic]
-                source.first_open, source.turns_at = _NEVER, -math.inf
+                source = self.sources[topic] = Source(sources[topic])
                 if source.clock > -math.inf:
                     self.turn(source)
