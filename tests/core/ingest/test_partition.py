@@ -1,4 +1,4 @@
-"""Admission: what it keeps at hand from record to record of a run never changes the outcome.
+"""Ingest: what it keeps at hand from record to record of a run never changes the outcome.
 
 A record alone in its step finds nothing at hand: all its checks are made. A run of records must
 come to the same effects and the same state, byte for byte.

@@ -36,7 +36,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
 @final
 class Tick(msgspec.Struct, frozen=True, gc=False):
-    """A promise about one source: all its records up to `now` have been seen.
+    """That time has passed for one source: all its records up to `now` have been seen.
 
     Shells send it only when they have read a partition to its end, so that a
     backlog is never mistaken for silence.

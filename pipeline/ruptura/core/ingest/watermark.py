@@ -59,7 +59,7 @@ class Source:
         idle_watermark: How far an idle source holds the others back: where they were when it was
             last known to hold nothing more.
         next_idle_watermark: Where the others were when it was last seen idle. It counts once a
-            tick promises all records up to `next_idle_watermark_at` (broker time; infinity: it
+            tick has seen all records up to `next_idle_watermark_at` (broker time; infinity: it
             was never seen idle): the others may have been read further than this source is known
             to be.
         first_open: Index of the first bucket that is not late for this source.
