@@ -14,10 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ruptura.assembly.build import build_config
 from ruptura.core.contracts.effects import Effects
 from ruptura.core.contracts.event import LAST_MOMENT
 from ruptura.core.contracts.record import Input, Record, Tick
 from ruptura.core.engine import Engine
+from ruptura.settings import Settings
 from tests.simulation.contact_centre import METRICS, MONDAY, TICKETS, add, engine, metric, ticket
 
 SETTINGS: dict[str, Any] = {
@@ -25,7 +27,6 @@ SETTINGS: dict[str, Any] = {
         "bucket_seconds": 60,
         "lateness_seconds": 30.0,
         "duplicate_seconds": 120.0,
-        "duplicate_ids": 12,
         "max_channels": 3,
         "max_metrics": 2,
         "expire_seconds": 3600,
@@ -33,6 +34,15 @@ SETTINGS: dict[str, Any] = {
     },
     "detection": {"warm_up_seconds": 3600},
 }
+
+
+def forgetful() -> Engine:
+    """An engine that remembers few event ids."""
+    config = build_config(msgspec.convert(SETTINGS, Settings))
+    window = msgspec.structs.replace(config.ingest.window, duplicate_ids=12)
+    ingest = msgspec.structs.replace(config.ingest, window=window)
+    return Engine(msgspec.structs.replace(config, ingest=ingest))
+
 
 moves = st.tuples(
     st.sampled_from([TICKETS, TICKETS, METRICS]),
@@ -98,7 +108,7 @@ def test_a_run_comes_to_what_its_records_come_to_one_by_one(
     steps: list[tuple[Any, ...]], restart: int
 ) -> None:
     held = inputs(steps)
-    whole, single = engine(**SETTINGS), engine(**SETTINGS)
+    whole, single = forgetful(), forgetful()
     before, after = held[:restart], held[max(restart - 5, 0) :]
     for part in (before, after):
         assert whole.step(part) == split(single, part, list(range(1, len(part))))
@@ -109,7 +119,7 @@ def test_a_run_comes_to_what_its_records_come_to_one_by_one(
 
 def restored(subject: Engine) -> Engine:
     """A new engine with the services of another; their clock is lost."""
-    fresh = engine(**SETTINGS)
+    fresh = forgetful()
     for name in subject.services(0):
         fresh.load(0, name, subject.dump(0, name))
     return fresh
@@ -119,7 +129,7 @@ def at_once(*found: Record) -> Effects:
     """A run that ends with the ticks that close its buckets."""
     end = max(r.timestamp for r in found) + 300.0
     ticks = [Tick(topic, 0, end + 60.0 * n) for n in range(4) for topic in (TICKETS, METRICS)]
-    return engine(**SETTINGS).step([*found, *ticks])
+    return forgetful().step([*found, *ticks])
 
 
 def opened(at: float, offset: int, **fields: Any) -> Record:
@@ -140,11 +150,11 @@ def test_what_is_at_hand_is_let_go_when_its_bucket_closes() -> None:
     heard = Tick(METRICS, 0, MONDAY + 4000.0)
     run: list[Input] = [heard, Tick(METRICS, 0, MONDAY + 4060.0)]
     run += [opened(MONDAY + 10, 0), opened(MONDAY + 200, 1), opened(MONDAY + 11, 2)]
-    assert engine(**SETTINGS).step(run).late == {TICKETS: 1}
+    assert forgetful().step(run).late == {TICKETS: 1}
 
 
 def test_a_record_read_again_is_a_repeat_though_a_later_one_came_first() -> None:
-    subject = engine(**SETTINGS)
+    subject = forgetful()
     subject.step([opened(MONDAY + n, n) for n in range(3)])
     run = [opened(MONDAY + 9, 3), opened(MONDAY + 8, 1, event_id="new"), opened(MONDAY + 9, 4)]
     effects = restored(subject).step(run)
