@@ -150,6 +150,23 @@ def test_what_a_series_said_last_stands_for_an_hour_while_it_is_not_measured() -
     assert effects.channels[-1].state == "warning"  # nothing has shown that it is well
 
 
+def test_the_alert_of_a_channel_that_is_gone_ends_and_says_that_it_expired() -> None:
+    begin, last = MONDAY + 4 * HOUR, MONDAY + 5 * HOUR
+    documents = [
+        (at, metric(at, "errors_ratio", numerator=60.0 if at >= begin else 2.0, denominator=200.0))
+        for at in np.arange(MONDAY + 30.0, last, MINUTE).tolist()
+    ]
+    clocks = [ticks(MONDAY, last + 3 * HOUR, topic=topic) for topic in (TICKETS, METRICS)]
+    subject = engine(detection={"warm_up_seconds": 7200}, window={"expire_seconds": 7200})
+    effects = run(subject, merged(records(documents, topic=METRICS), *clocks))
+    ended = effects.alerts[-1]
+    assert effects.alerts[0].reason == "opened"
+    assert (ended.status, ended.reason) == ("resolved", "expired")
+    assert ended.alert_id == effects.alerts[0].alert_id
+    assert ended.updated_at.timestamp() - last == pytest.approx(7200.0, abs=MINUTE)
+    assert len(effects.gone) == 1
+
+
 def test_silence_never_becomes_the_new_normal() -> None:
     """Any other level is normal after some days; a channel that is down stays due."""
     bucket, begin, end = 900.0, MONDAY + 4 * DAY, MONDAY + 9 * DAY

@@ -28,14 +28,11 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "mutants"
 CORE = Path("src") / "ruptura" / "core"
 
-SLOW = (
-    "tests/core/test_engine_fuzz.py",
-    "tests/core/test_engine_order.py",
-    "tests/core/test_engine_portions.py",
-    "tests/core/test_retune.py",
-    "tests/core/ingest/test_decode_fuzz.py",
-)
-"""Properties over whole histories: half a minute each, for each mutant that survives."""
+ENGINE = ("test_channel", "test_detection", "test_engine", "test_planned_windows")
+"""Tests of the whole engine that take part for every folder, beside its own. What the others add
+are properties over long histories, which take minutes for each mutant that survives."""
+
+SLOW = ("tests/core/ingest/test_decode_fuzz.py",)
 
 KILLED = ("killed", "timeout", "segfault")
 
@@ -100,12 +97,9 @@ def _stage(folder: str) -> None:
         shutil.copytree(ROOT / name, BUILD / name, ignore=ignore)
     for name in ("README.md", "CHANGELOG.md"):
         shutil.copy(ROOT / name, BUILD / name)
-    top = sorted((ROOT / "tests" / "core").glob("test_*.py"))
-    tests = [path.relative_to(ROOT).as_posix() for path in top]
+    tests = [f"tests/core/{name}.py" for name in ENGINE]
     if folder != ".":
-        tests.append(f"tests/core/{folder}")
-    tests = [name for name in tests if name not in SLOW]
-    tests += [f"--deselect={name}" for name in SLOW]
+        tests += [f"tests/core/{folder}", *(f"--deselect={name}" for name in SLOW)]
     # One `*` of mutmut's goes below folders too; the core's own files have to be named.
     only = f"src/ruptura/core/{folder}/*"
     if folder == ".":

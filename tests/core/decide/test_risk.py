@@ -149,6 +149,15 @@ class TestCustomers:
         assert risk == combine([self.OPENED], PRIOR)
 
 
+def test_the_exception_is_that_of_the_strongest_signal_of_exceptions() -> None:
+    product = signal(1e-5, "surge", "tickets.exceptions_product")
+    policy = signal(1e-7, "failure", "tickets.exceptions_policy")
+    contacts = signal(1e-9, "surge", "tickets.opened")
+    assert combine([product, contacts], PRIOR).exception == "product"
+    assert combine([product, policy, contacts], PRIOR).exception == "policy"
+    assert combine([contacts], PRIOR).exception is None
+
+
 class TestForecast:
     """A forecast is a probability by itself: the larger one stands."""
 
