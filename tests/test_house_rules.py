@@ -36,6 +36,36 @@ EXEMPTION_WITH_REASON = re.compile(
     r"#\s*(?:(?:ruff: )?noqa: [A-Z]+\d+(?:, ?[A-Z]+\d+)*|type: ignore\[[\w-]+(?:, ?[\w-]+)*\])"
     r"(?: - | +# )(?:\S+ )+\S+"
 )
+PRIVATE_WORDS = {
+    "admit": "ingest",
+    "amid": "during",
+    "contender": "baseline, detector",
+    "doubt": "standard error",
+    "enroll": "create",
+    "freak": "outlier",
+    "heed": "materiality",
+    "hush": "gap model",
+    "inbox": "queue",
+    "leash": "child guard",
+    "ledger": "changelog",
+    "loudest": "dominant",
+    "outlook": "forecaster",
+    "parcel": "batch",
+    "pulse": "heartbeat",
+    "ration": "sampler",
+    "retune": "reconfigure",
+    "rival": "baseline",
+    "saver": "checkpointer",
+    "shelf": "cache",
+    "shell": "tool, runner",
+    "standing": "active, status",
+    "trifle": "negligible",
+    "vitals": "health",
+    "yardstick": "likelihood",
+}
+"""Words that stood for what the field has a name for; told_at and whole_file are like them."""
+PRIVATE_NAMES = {"told_at": "last_notified_at", "whole_file": "atomic_write"}
+
 SERIES_OF_TICKETS = re.compile(r"\btickets(?:\.|\[\.\])[a-z_]+")
 READS_THE_CLOCK = {"now", "today", "utcnow"}
 
@@ -73,6 +103,32 @@ def series_named(source: str, names: Iterable[str]) -> list[int]:
         and id(node) not in documentation
         and (node.value in known or SERIES_OF_TICKETS.search(node.value))
     ]
+
+
+def names_defined(source: str) -> list[tuple[int, str]]:
+    """Lines and names of the classes, functions, parameters, variables, attributes and aliases."""
+    found: list[tuple[int, str]] = []
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
+                found.append((node.lineno, node.name))
+            case ast.arg():
+                found.append((node.lineno, node.arg))
+            case ast.Name(ctx=ast.Store()):
+                found.append((node.lineno, node.id))
+            case ast.Attribute(ctx=ast.Store()):
+                found.append((node.lineno, node.attr))
+            case ast.Import() | ast.ImportFrom():
+                found += [(node.lineno, each.asname) for each in node.names if each.asname]
+    return found
+
+
+def coined(name: str) -> dict[str, str]:
+    """Words in a name that the field has another word for, with that word."""
+    words = {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)}
+    words |= {word.removesuffix("s") for word in words}
+    found = {word: PRIVATE_WORDS[word] for word in sorted(words & PRIVATE_WORDS.keys())}
+    return found | {each: use for each, use in PRIVATE_NAMES.items() if each in name.lower()}
 
 
 def private_words(text: str) -> list[str]:
@@ -182,6 +238,18 @@ def objective_keys(path: Path) -> set[str]:
     return set(Objectives.__struct_fields__) if path.parent.name == "settings" else set()
 
 
+def test_names_in_the_package_are_the_words_of_the_field() -> None:
+    paths = python_files("pipeline")
+    assert paths, "no files found: this test looks in the wrong place"
+    named = {
+        f"{path.relative_to(ROOT)}:{line} {name}": instead
+        for path in paths
+        for line, name in [(1, path.stem), *names_defined(path.read_text())]
+        if (instead := coined(name))
+    }
+    assert named == {}
+
+
 def test_every_exemption_in_code_gives_its_reason() -> None:
     unexplained = {
         str(path.relative_to(ROOT)): lines
@@ -272,6 +340,27 @@ def test_an_exemption_with_a_reason_is_accepted(line: str) -> None:
 )
 def test_a_series_that_is_named_is_seen(line: str, is_seen: bool) -> None:
     assert series_named(line + "\n", ["requests", "tickets.opened"]) == [1] * is_seen
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "class InputParcel: ...",
+        "def enroll_channel(): ...",
+        "async def f(): heeded = heed = 1",
+        "def f(*, rivals): ...",
+        "self._ledger = 1",
+        "from ruptura.tools import publish as shell",
+        "told_at: float",
+    ],
+)
+def test_a_private_word_is_seen(line: str) -> None:
+    assert any(coined(name) for _, name in names_defined(line))
+
+
+@pytest.mark.parametrize("name", ["migration", "outstanding", "impulse", "admission", "Shelley"])
+def test_a_word_that_only_holds_a_private_one_is_none(name: str) -> None:
+    assert coined(name) == {}
 
 
 @pytest.mark.parametrize("folder", ["work", "root", "home"])

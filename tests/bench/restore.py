@@ -24,7 +24,7 @@ _CHANNELS = 10_000
 _MINUTES = 4  # of which all but the last two are closed, so that every series exists
 _FILL_SECONDS = 300.0
 _READY_SECONDS = 120.0
-_LOOK_SECONDS = 0.05
+_CHECK_SECONDS = 0.05
 
 _encode = msgspec.json.Encoder().encode
 
@@ -103,7 +103,7 @@ def _restart(settings: Settings, standing: Standing, ground: Ground, run: int) -
                 settled = time.monotonic()
             if running.process.poll() is not None or time.monotonic() > deadline:
                 raise BenchError(f"it is not ready in time:\n{running.output[-2000:]}")
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_CHECK_SECONDS)
         ready = time.monotonic()
         cpu = cpu_seconds(running.process.pid)
         services = sum(line["services"] for line in running.said("partition adopted"))

@@ -149,7 +149,7 @@ def test_without_rights_a_worker_does_not_start(
     with WorkerProcess(as_deployed, tmp_path / "worker.log") as running:
         assert running.process.wait(60) == 1
         [line] = running.said("cannot start")
-    assert "does not let us see topic" in line["cause"]
+    assert "denies access to topic" in line["cause"]
 
 
 def test_with_the_rights_of_its_user_a_worker_does_all_it_has_to_and_writes_nowhere_else(

@@ -70,7 +70,7 @@ def test_settings_change_while_a_worker_runs_whole_or_not_at_all(
         # A file that does not hold, seen by its change.
         put(tmp_path, BROKEN)
         running.wait(lambda: running.counter("ruptura_settings_reload_successful") == 0.0)
-        [refusal] = running.said("settings refused; those of before stay in force")
+        [refusal] = running.said("settings refused; the previous ones stay in force")
         assert refusal["cause"] == (
             f"{config}: alert.open_buckets: got 0, expected a whole number from 1 to 1440"
         )

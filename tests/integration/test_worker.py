@@ -166,9 +166,7 @@ def test_counters_equal_what_was_sent_and_the_page_is_well_formed(
         total = len(told) + len(doubled) + 30
         running.wait(lambda: running.counter("ruptura_events_consumed_total") == total)
         status, page = running.get("/metrics")
-        again = running.said(
-            "records are not keyed by their service, so that its events may be scattered"
-        )
+        again = running.said("records are not keyed by their service: its events may be scattered")
         assert status == 200
         tickets = sum(record.topic == TICKETS for record in [*told, *doubled]) + 30
         count = running.counter
@@ -337,7 +335,7 @@ def test_the_topics_decide_how_many_partitions_there_are(
     ruptura(two, "topics", "create")
     with worker(tuning, tmp_path / "worker.log") as running:
         [line] = running.said(
-            "the topics have another number of partitions than the settings say; theirs counts"
+            "the topics have another number of partitions than topics.partitions; it is ignored"
         )
         assert (line["topics"], line["settings"]) == (2, 4)
         assert {said["partition"] for said in running.said("partition adopted")} == {0, 1}

@@ -113,7 +113,7 @@ class Workshop:
             file = self._files[at]
             rises = []
             for seconds, value in zip(file.times.tolist(), file.values.tolist(), strict=True):
-                rises.append([rise for view in views for rise in view.look(seconds, value)])
+                rises.append([rise for view in views for rise in view.measure(seconds, value)])
                 for view in views:
                     view.learn(seconds, value)
             self._rises[at, step] = np.array(rises)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from prometheus_client import CollectorRegistry
 
-from ruptura.worker.health import DOUBT_SECONDS, LIMITS, Beat, Health
+from ruptura.worker.health import LIMITS, UNANSWERED_SECONDS, Beat, Health
 
 
 class Clock:
@@ -68,16 +68,16 @@ def test_kafka_is_heard_while_it_answers_and_is_not_known_to_be_away() -> None:
     clock = Clock()
     health = Health(clock)
     heard = []
-    for seconds in (DOUBT_SECONDS - 0.1, 0.1):
+    for seconds in (UNANSWERED_SECONDS - 0.1, 0.1):
         clock.now += seconds
-        heard.append(health.is_heard)
+        heard.append(health.is_answered)
     health.heartbeat("poll")
-    heard.append(health.is_heard)
+    heard.append(health.is_answered)
     health.is_away = True
-    heard.append(health.is_heard)
+    heard.append(health.is_answered)
     assert heard == [True, False, True, False]
 
 
 def test_doubt_comes_before_a_silent_kafka_is_a_fault() -> None:
     # Whether it is away is asked in time for `faults` to know.
-    assert LIMITS["poll"][0] > DOUBT_SECONDS
+    assert LIMITS["poll"][0] > UNANSWERED_SECONDS

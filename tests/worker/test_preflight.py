@@ -63,7 +63,7 @@ def test_a_broker_that_shows_no_topic_is_there_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def forbidden(*_arguments: object) -> dict[str, int]:
-        raise preflight.NotReady("the broker does not let us see topic t")
+        raise preflight.NotReady("the broker denies access to topic t")
 
     monkeypatch.setattr(preflight, "_ask", forbidden)
     assert asyncio.run(preflight.probe(Settings())) is None

@@ -105,7 +105,7 @@ def test_what_cannot_be_applied_whole_changes_nothing_until_it_is_mended(
     scene.now = 2000.0
     [line] = scene.reload(text)
     assert line["log_level"] == "error"
-    assert line["event"] == "settings refused; those of before stay in force"
+    assert line["event"] == "settings refused; the previous ones stay in force"
     assert cause in str(line["cause"])
     assert str(scene.path) in str(line["cause"])
     assert "\n" not in str(line["cause"])
@@ -185,7 +185,7 @@ class TestWatching:
 class TestRunning:
     @pytest.fixture(autouse=True)
     def _hurried(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(reload, "_LOOK_SECONDS", 0.005)
+        monkeypatch.setattr(reload, "_CHECK_SECONDS", 0.005)
         monkeypatch.setattr(reload, "_NAP_SECONDS", 0.001)
 
     def run(self, scene: Scene, until: float = 1.0) -> None:

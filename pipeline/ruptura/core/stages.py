@@ -112,7 +112,7 @@ class _Service:
             self.detectors[channel] = self._fresh(channel)
 
     def reconfigure(self, config: Config) -> None:
-        """Go on with other parts; the detectors have been told."""
+        """Go on with other parts; the detectors are reconfigured already."""
         self._config = config
         self.alerts.reconfigure(config.decide)
 
@@ -122,7 +122,7 @@ class _Service:
         *,
         kinds: Mapping[str, Mapping[str, MetricKind]],
     ) -> None:
-        """Take back what channels have learned; ValueError, and nothing changes, if it is none.
+        """Restore what channels have learned; ValueError, and nothing changes, if it is not valid.
 
         Args:
             learned: By channel.

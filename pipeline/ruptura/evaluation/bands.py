@@ -197,5 +197,5 @@ class _Weekly:
 
 
 def beyond(series: str, sigmas: float) -> bool:
-    """Tell whether a value lies outside the band, on a side that is bad for the series."""
+    """Return whether a value lies outside the band, on a side that is bad for the series."""
     return abs(sigmas) > SIGMAS and is_bad(series, above=sigmas > 0.0)

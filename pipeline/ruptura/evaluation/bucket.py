@@ -42,7 +42,7 @@ def spec_of(series: str) -> SeriesSpec:
 
 
 def is_bad(series: str, *, above: bool) -> bool:
-    """Tell whether too high (or too low) a value of a series speaks for a rupture."""
+    """Return whether too high (or too low) a value of a series speaks for a rupture."""
     spec = spec_of(series)
     return (spec.above if above else spec.below) is not None
 

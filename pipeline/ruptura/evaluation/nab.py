@@ -91,7 +91,7 @@ _BEST: Final = scaled_sigmoid(-1.0)
 
 
 def probation(points: int) -> int:
-    """Tell how many points at the begin of a file of this length are not judged."""
+    """Return how many points at the begin of a file of this length are not judged."""
     return min(math.floor(PROBATION_SHARE * points), PROBATION_POINTS)
 
 
@@ -166,7 +166,7 @@ class Judged:
             yield self._scores[inside][order], np.diff(reached, prepend=0.0)
 
     def gain(self, alarms: Indices, profile: Profile) -> float:
-        """Tell what is gained over no alarm by alarms at these points, whatever the scores."""
+        """Return what is gained over no alarm by alarms at these points, whatever the scores."""
         numbers, worth = self._window_numbers[alarms], self._worth[alarms]
         gained = profile.false_alarm * float(worth[numbers == _FALSE].sum())
         for number in set(numbers[numbers >= 0].tolist()):

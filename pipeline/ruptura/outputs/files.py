@@ -32,7 +32,7 @@ class AlertLines(ImmediateSink):
 
     Args:
         file: Gets them.
-        is_pipe: Whether somebody reads along, and wants each line at once.
+        is_pipe: Whether it is read as it is written, and needs each line at once.
     """
 
     def __init__(self, file: BinaryIO, *, is_pipe: bool = False) -> None:

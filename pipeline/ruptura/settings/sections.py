@@ -152,7 +152,7 @@ class TopicSettings(Section, frozen=True):
         bool,
         Meta(
             description="Whether to send records on to the partition of their service, through "
-            "topics of our own: for producers that use other keys. Twice the traffic.",
+            "internal topics: for producers that use other keys. Twice the traffic.",
             extra=REWARM,
         ),
     ] = False
@@ -289,10 +289,18 @@ class AlertSettings(Section, frozen=True):
     ] = 0.1
     open_buckets: Annotated[
         int,
-        Meta(ge=1, le=1440, description="Buckets in a row over the threshold to open.", extra=NOW),
+        Meta(
+            ge=1,
+            le=1440,
+            description="Buckets in a row over the threshold that open an alert.",
+            extra=NOW,
+        ),
     ] = 2
     resolve_buckets: Annotated[
-        int, Meta(ge=1, le=1440, description="Buckets in a row of health to resolve.", extra=NOW)
+        int,
+        Meta(
+            ge=1, le=1440, description="Healthy buckets in a row that resolve an alert.", extra=NOW
+        ),
     ] = 15
     update_seconds: Annotated[
         int, Meta(ge=0, le=86_400, description="Least event time between two updates.", extra=NOW)
@@ -329,7 +337,7 @@ class WorkerSettings(Section, frozen=True):
     ] = 20.0
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
-        Meta(description="Least severity logged.", extra=NOW),
+        Meta(description="Lowest severity logged.", extra=NOW),
     ] = "info"
     log_format: Annotated[
         Literal["json", "console"],

@@ -94,7 +94,7 @@ class ServiceSettings(Section, frozen=True):
     planned: Annotated[
         list[PlannedWindow],
         Meta(
-            description="Planned windows: `mute` keeps alerts away, `learn` takes what happens as "
+            description="Planned windows: `mute` suppresses alerts, `learn` takes what happens as "
             "normal; each on its own.",
             examples=[
                 [

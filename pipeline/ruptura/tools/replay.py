@@ -84,7 +84,7 @@ def survey(paths: Sequence[Path]) -> Survey:
 
 
 def _order_by_partitions(path: Path) -> Order:
-    """Tell whether a file is ordered by how far its partitions have come."""
+    """Return whether a file is ordered by how far its partitions have come."""
     now = -math.inf
     reached: dict[tuple[str, int], float] = {}
     for batch in read_positions(path):

@@ -22,7 +22,7 @@ from ruptura.tools.topic_options import (
     TopicOptions,
 )
 
-NONE: Final = TopicOptions()
+DEFAULT: Final = TopicOptions()
 
 _READY_MS = 10_000
 
@@ -98,7 +98,7 @@ class TopicsReport(msgspec.Struct, frozen=True):
         return not self.differences
 
 
-def wanted_topics(settings: Settings, options: TopicOptions = NONE) -> tuple[TopicShape, ...]:
+def wanted_topics(settings: Settings, options: TopicOptions = DEFAULT) -> tuple[TopicShape, ...]:
     """The topics of the settings: the inputs, alerts and dead letters out, and the worker's own.
 
     Those are its changelog, and with repartition one topic for each input. All have the same
@@ -153,7 +153,7 @@ def _not_compared(options: TopicOptions, *, is_output: bool) -> frozenset[str]:
     return frozenset(name for name, value in asked.items() if value is None)
 
 
-def check(settings: Settings, options: TopicOptions = NONE) -> TopicsReport:
+def check(settings: Settings, options: TopicOptions = DEFAULT) -> TopicsReport:
     """Compare the topics of the brokers with the settings, and with what the options ask for.
 
     Raises:
@@ -164,7 +164,7 @@ def check(settings: Settings, options: TopicOptions = NONE) -> TopicsReport:
         return _compare(admin, wanted_topics(settings, options), created=())
 
 
-def create(settings: Settings, options: TopicOptions = NONE) -> TopicsReport:
+def create(settings: Settings, options: TopicOptions = DEFAULT) -> TopicsReport:
     """Create the topics that are absent, and compare those that exist.
 
     Raises:

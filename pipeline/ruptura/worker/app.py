@@ -18,7 +18,7 @@ from ruptura.worker import logs, preflight
 from ruptura.worker.checkpoints.changelog import StateTable
 from ruptura.worker.faust_app import make_app
 from ruptura.worker.faust_metrics import FaustCollector
-from ruptura.worker.health import DOUBT_SECONDS, LIMITS
+from ruptura.worker.health import LIMITS, UNANSWERED_SECONDS
 from ruptura.worker.pace import NORMAL, Pace
 from ruptura.worker.pages import PAGES, Pages
 from ruptura.worker.process.processor import Processor
@@ -138,7 +138,7 @@ class Worker:
         health, due = self._pages.health, 0.0
         while not self.app.should_stop:
             await asyncio.sleep(_WATCH_SECONDS)
-            if health.age("poll") < DOUBT_SECONDS and not health.is_away:
+            if health.age("poll") < UNANSWERED_SECONDS and not health.is_away:
                 continue
             cause = await preflight.probe(self._settings)
             if cause is not None and not health.is_away:
@@ -150,7 +150,7 @@ class Worker:
                 due = 0.0
             health.is_away = cause is not None
             if cause is not None and time.monotonic() >= due:
-                due = time.monotonic() + preflight.SAY_SECONDS
+                due = time.monotonic() + preflight.LOG_SECONDS
                 _log.warning("cannot reach Kafka; trying again", cause=cause)
 
     async def _on_revoked(self, _app: Any, revoked: set[TP], **_: Any) -> None:

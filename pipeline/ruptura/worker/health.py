@@ -20,12 +20,12 @@ LIMITS: Final[dict[Beat, tuple[float, str]]] = {
 """Longest silence in seconds, and what it means. A loop that stands still for half a minute will
 not recover; brokers fail over, and large states restore, in less than their limits."""
 
-DOUBT_SECONDS: Final = 10.0
+UNANSWERED_SECONDS: Final = 10.0
 """After so long without an answer of Kafka we are not ready, and ask whether it is there at all."""
 
 
 class Health(Collector):
-    """When each of the beats was last heard.
+    """When each of the beats last came.
 
     Args:
         clock: Monotonic time in seconds.
@@ -39,23 +39,23 @@ class Health(Collector):
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._heard: dict[Beat, float] = dict.fromkeys(LIMITS, clock())
+        self._last: dict[Beat, float] = dict.fromkeys(LIMITS, clock())
         self.partitions = 0
         self.state_bytes = 0
         self.is_away = False
 
     def heartbeat(self, *beats: Beat) -> None:
         """Note that something has happened, or has no cause to."""
-        self._heard.update(dict.fromkeys(beats, self._clock()))
+        self._last.update(dict.fromkeys(beats, self._clock()))
 
     def age(self, beat: Beat) -> float:
-        """Return how long ago a beat was heard, in seconds."""
-        return self._clock() - self._heard[beat]
+        """Return how long ago a beat came, in seconds."""
+        return self._clock() - self._last[beat]
 
     @property
-    def is_heard(self) -> bool:
+    def is_answered(self) -> bool:
         """Whether Kafka has answered lately."""
-        return not self.is_away and self.age("poll") < DOUBT_SECONDS
+        return not self.is_away and self.age("poll") < UNANSWERED_SECONDS
 
     def faults(self) -> list[str]:
         """Return what is wrong, empty if nothing is."""
@@ -75,7 +75,7 @@ class Health(Collector):
             "checkpoint, was assigned.",
             labels=["beat"],
         )
-        for beat in self._heard:
+        for beat in self._last:
             ages.add_metric([beat], self.age(beat))
         yield ages
         yield GaugeMetricFamily(

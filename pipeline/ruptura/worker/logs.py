@@ -54,22 +54,22 @@ def configure(level: str, style: Literal["json", "console"]) -> None:
 
 
 def mute_libraries() -> None:
-    """Silence the libraries: what ails us is said, and they would say it ten times."""
+    """Silence the libraries: the worker logs the cause itself, and they would ten times."""
     for chatty in _CHATTY:
         logging.getLogger(chatty).setLevel(_SILENT)
 
 
 def unmute_libraries() -> None:
-    """Let the libraries speak again."""
+    """Let the libraries log again."""
     level = logging.DEBUG if logging.getLogger().isEnabledFor(logging.DEBUG) else logging.WARNING
     for chatty in _CHATTY:
         logging.getLogger(chatty).setLevel(level)
 
 
 class _Sampled(logging.Filter):
-    """Lets a library say the same thing once a minute.
+    """Lets a library log the same thing once a minute.
 
-    Without a broker, aiokafka says that it has none thirty times a second.
+    Without a broker, aiokafka logs that it has none thirty times a second.
     """
 
     def __init__(self) -> None:
@@ -77,12 +77,12 @@ class _Sampled(logging.Filter):
         self._sampler = LogSampler(seconds=60.0)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether a record may be written; note how many were not."""
+        """Return whether a record may be written; note how many were not."""
         if record.name.partition(".")[0] not in _CHATTY:
             return True
         # Before its arguments are put in, so that they do not make it another.
-        said = f"{record.name}: {record.msg}"
-        sampled = self._sampler.add(said, 1, time.monotonic())
+        message = f"{record.name}: {record.msg}"
+        sampled = self._sampler.add(message, 1, time.monotonic())
         if sampled is not None and sampled[1] > 1:
             record.msg = f"{record.msg} (and {sampled[1] - 1} times more before)"
         return sampled is not None
@@ -103,7 +103,7 @@ class LogSampler:
         self._due: dict[str, float] = {}
 
     def add(self, name: str, count: int, now: float) -> tuple[str, int] | None:
-        """Count; return name and count if it is time to speak.
+        """Count; return name and count if it is time to log.
 
         Args:
             name: Whose count.

@@ -43,7 +43,7 @@ class Pages:
         return _answer("ready" if is_ready else "starting", reasons, is_good=is_ready)
 
     def _unready(self) -> str:
-        if not self.health.is_heard:
+        if not self.health.is_answered:
             return "Kafka does not answer"
         return "partitions are not assigned and restored yet"
 

@@ -22,7 +22,7 @@ from ruptura import clients
 from ruptura.assembly.build import changelog_topic, read_topics
 from ruptura.settings import KafkaSettings, Settings
 
-SAY_SECONDS = 60.0
+LOG_SECONDS = 60.0
 """How often to say that no broker answers."""
 
 _FIRST_PAUSE_SECONDS = 0.5
@@ -71,7 +71,7 @@ async def check_topics(settings: Settings) -> int:
     [partitions] = counts
     if partitions != topics.partitions:
         _log.warning(
-            "the topics have another number of partitions than the settings say; theirs counts",
+            "the topics have another number of partitions than topics.partitions; it is ignored",
             topics=partitions,
             settings=topics.partitions,
         )
@@ -100,7 +100,7 @@ async def _partitions(kafka: KafkaSettings, names: list[str]) -> dict[str, int]:
             if isinstance(error.__cause__, AuthenticationFailedError):
                 raise  # it will not let us in a second later either
             if loop.time() >= due:
-                due = loop.time() + SAY_SECONDS
+                due = loop.time() + LOG_SECONDS
                 _log.warning("waiting for Kafka", cause=str(error))
         await asyncio.sleep(pause)
         pause = min(2.0 * pause, _LONGEST_PAUSE_SECONDS)
@@ -137,7 +137,7 @@ async def _ask(host: str, port: int, names: list[str], arguments: dict[str, Any]
         if partitions:
             found[name] = len(partitions)
         elif code == TopicAuthorizationFailedError.errno:
-            raise NotReady(f"the broker does not let us see topic {name}")
+            raise NotReady(f"the broker denies access to topic {name}")
         elif code and makes_topics:
             raise for_code(code)  # about to appear
     return found

@@ -29,7 +29,7 @@ from ruptura.settings import (
     refused,
 )
 
-_LOOK_SECONDS: Final = 1.0  # between two looks at the file
+_CHECK_SECONDS: Final = 1.0  # between two looks at the file
 _NAP_SECONDS: Final = 0.2  # between two looks at whether a signal has come
 
 _log = structlog.get_logger("ruptura.worker")
@@ -124,12 +124,12 @@ class Reloader:
                 self._is_asked = False
                 await self.reload(apply)
             elif self._path is not None and time.monotonic() >= due:
-                due = time.monotonic() + _LOOK_SECONDS
+                due = time.monotonic() + _CHECK_SECONDS
                 if self.has_changed():
                     await self.reload(apply, is_first=self._tried is None)
 
     def has_changed(self) -> bool:
-        """Tell whether the file holds what was not tried yet, and the same as at the last look.
+        """Return whether the file holds what was not tried yet, and the same as at the last look.
 
         A file that is being written, or replaced by deletion, is not yet what it is going to be.
         """
@@ -156,7 +156,7 @@ class Reloader:
             self._status.refuse()
             is_ours = isinstance(error, SettingsError)
             cause = str(error) if is_ours else f"{type(error).__name__}: {error}"
-            _log.error("settings refused; those of before stay in force", cause=cause)
+            _log.error("settings refused; the previous ones stay in force", cause=cause)
             return
         self._settings = settings
         self._status.take(settings)
@@ -178,7 +178,7 @@ class Reloader:
         return loaded.settings, found, loaded.warnings
 
     def _digest(self) -> bytes:
-        """Tell what the file holds; empty where it cannot be read."""
+        """Return what the file holds; empty where it cannot be read."""
         if self._path is None:
             return b""
         try:

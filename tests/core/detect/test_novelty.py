@@ -274,7 +274,7 @@ def departures(hourly: Sequence[float]) -> list[tuple[float, ...]]:
     view = Departure()
     told = []
     for hour, value in enumerate(hourly):
-        told.append(view.look(MONDAY + hour * 3600.0, value))
+        told.append(view.measure(MONDAY + hour * 3600.0, value))
         view.learn(MONDAY + hour * 3600.0, value)
     return told
 
@@ -314,10 +314,10 @@ def test_a_shift_grows_while_the_level_stays_away(to: float) -> None:
     view = Shift()
     for _ in range(500):
         view.learn(0.0, 100.0)
-    assert view.look(0.0, 100.0) == pytest.approx((0.0, 0.0), abs=1e-9)
+    assert view.measure(0.0, 100.0) == pytest.approx((0.0, 0.0), abs=1e-9)
     quick = []
     for _ in range(10):
-        quick.append(view.look(0.0, to)[0])
+        quick.append(view.measure(0.0, to)[0])
         view.learn(0.0, to)
     assert quick == sorted(quick)
     assert quick[0] == pytest.approx(1.0)

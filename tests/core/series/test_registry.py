@@ -223,7 +223,7 @@ ENTRY = 'family = "gauge"\nunit = "1"\nrole = "queue"\ndefinition = "It."\nsourc
         (f"[x]\n{ENTRY}spread = 1", "spread"),
         ('[x]\nfamily = "gauge"', "^x: .*missing required field"),
         (f"[x]\n{ENTRY.replace('Here.', '')}", "length"),
-        (f'["x-y"]\n{ENTRY}', "'x-y': no name"),
+        (f'["x-y"]\n{ENTRY}', "'x-y': not a valid name"),
         (f"[x]\n{ENTRY}exception = 'product'", "x: `exception`"),
         (f"[x]\n{ENTRY.replace('queue', 'exceptions')}", "x: `exception`"),
         (f"[x]\n{ENTRY.replace('queue', 'supply')}shows_queue = false", "x: `shows_queue`"),

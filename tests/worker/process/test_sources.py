@@ -328,7 +328,7 @@ def test_a_topic_that_stays_shorter_than_what_was_taken_of_it_was_made_anew(
             raised.append(str(error))
 
     play(scenario)
-    assert raised == ["ruptura.tickets[0] ends at 99, 100 were read: it was made anew or cut"]
+    assert raised == ["ruptura.tickets[0] ends at 99, 100 were read: it was recreated or truncated"]
 
 
 def test_brokers_that_cannot_say_where_a_partition_begins_are_asked_again(

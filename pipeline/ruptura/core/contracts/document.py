@@ -94,7 +94,7 @@ class Alert(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     started_at: Annotated[
         Instant,
         Meta(
-            description="When what the alert tells of began: the earliest `since` of the signals "
+            description="When what the alert is about began: the earliest `since` of the signals "
             "that its causes named when it opened, never before the channel's previous alert had "
             "ended. It stays that for the alert's life."
         ),

@@ -80,7 +80,7 @@ class TicketEvent(msgspec.Struct, frozen=True, gc=False):
 
 
 class Measurement(msgspec.Struct, frozen=True, gc=False):
-    """What `ChannelMetricEvent` says; whether the metric's name is one is told elsewhere."""
+    """What `ChannelMetricEvent` says; the name of the metric is checked elsewhere."""
 
     event_id: Annotated[
         Identifier, Meta(description="Unique per event; a repeated one is dropped.")
@@ -138,4 +138,4 @@ DocumentKind = Literal["tickets", "channel_metrics"]
 """What an input topic holds; its name is that of the setting which names the topic."""
 
 DOCUMENT_KINDS: Final[tuple[DocumentKind, ...]] = get_args(DocumentKind)
-"""All kinds, in the order in which their topics are told."""
+"""All kinds, in the order of their topics."""

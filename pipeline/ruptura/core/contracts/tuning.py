@@ -1,4 +1,4 @@
-"""The numbers that the core is told.
+"""The numbers that the core is configured with.
 
 Those without a default are settings, where each is documented and checked. The others nobody has
 had a reason to change: tests alone give other values.
@@ -22,7 +22,7 @@ Index = Annotated[int, Meta(ge=-1, le=230_000_000_000)]
 
 
 def are_finite(values: Collection[float]) -> bool:
-    """Tell whether numbers that come back as bytes are in the range of `Finite`."""
+    """Return whether numbers that come back as bytes are in the range of `Finite`."""
     # A NaN or an infinity stays one in the sum, whatever else there is; then ends can be trusted.
     return not values or (
         math.isfinite(sum(values)) and max(values) <= 1e60 and min(values) >= -1e60

@@ -64,14 +64,14 @@ class Lifecycle(msgspec.Struct, array_like=True):
         sequence: Of the next document.
         last_notified_at, last_notified_risk: Time and risk of the last document.
         kind: The family that the alert was opened for, or has turned to.
-        severity: The worst status told; a resolution repeats it, or labels would not match.
+        severity: The worst status published; a resolution repeats it, or labels would not match.
         signals, causes: The latest explanation; a resolution repeats it.
         joined: Set when the alert opened, if it is part of another's incident.
         breach_at: When a forecast expects the breach, as of the last document.
         resolved_at: When the last alert of the channel ended.
         relapses: Alerts that each opened soon after the one before them had ended.
-        exception: Kind of the exceptions that the alert speaks of, as of the last document; it
-            chooses who is told, so once known it stays unless another one takes its place.
+        exception: Kind of the exceptions that the alert is about, as of the last document; it
+            chooses who is notified, so once known it stays unless another one takes its place.
         started: When the deviations began that the causes named when the alert opened; None before
             the first alert.
     """
@@ -137,14 +137,14 @@ def advance(  # noqa: C901, PLR0911  # each return is a transition with its reas
     p = risk.probability
     # One measurement is counted once, however long it stands.
     signals = risk.signals
-    news = 1 if signals and any(signal.point.start == start for signal in signals) else 0
+    is_new = any(signal.point.start == start for signal in signals)
     if p >= tuning.warning_risk:
         if state.over == 0 and state.status is None:
             state.onset = start
-        state.over += news
+        state.over += is_new
     else:
         state.over = 0
-    state.urgent = state.urgent + news if p >= tuning.critical_risk else 0
+    state.urgent = state.urgent + is_new if p >= tuning.critical_risk else 0
     if p >= tuning.resolve_risk or healthy is False:
         state.healthy = 0
     elif healthy:
@@ -153,11 +153,11 @@ def advance(  # noqa: C901, PLR0911  # each return is a transition with its reas
         if state.over < tuning.open_buckets:
             return None
         _explain(state, risk)
-        # What the alert before this one told of is not told again.
+        # What the alert before this one covered is not covered again.
         state.started = max(state.onset if risk.began is None else risk.began, state.resolved_at)
         state.kind = risk.kind or state.kind
         state.relapses = state.relapses + 1 if end - state.resolved_at <= RELAPSE_SECONDS else 0
-        return _tell(
+        return _transition(
             state,
             "critical" if state.urgent >= tuning.open_buckets else "warning",
             "opened",
@@ -167,19 +167,19 @@ def advance(  # noqa: C901, PLR0911  # each return is a transition with its reas
         )
     # Damped as flapping routes are (RFC 2439): the more often it comes back, the longer the proof.
     if state.healthy >= tuning.resolve_buckets << min(state.relapses, _MOST_DOUBLINGS):
-        return _tell(state, "resolved", "recovered", risk, end)
+        return _transition(state, "resolved", "recovered", risk, end)
     if p < tuning.warning_risk:
         return None
     kind = _turned(state.kind, risk)
     _explain(state, risk)
     if state.status == "warning" and state.urgent >= tuning.open_buckets:
         state.kind = kind
-        return _tell(state, "critical", "escalated", risk, end, breach_at)
+        return _transition(state, "critical", "escalated", risk, end, breach_at)
     if end - state.last_notified_at >= tuning.update_seconds and (
         kind != state.kind or abs(p - state.last_notified_risk) >= _RISK_STEP
     ):
         state.kind = kind
-        return _tell(state, state.status, "updated", risk, end, breach_at)
+        return _transition(state, state.status, "updated", risk, end, breach_at)
     return None
 
 
@@ -203,7 +203,7 @@ def expire(state: Lifecycle, end: float) -> Transition | None:
     """End the alert of a channel that is taken to be gone."""
     if state.status is None:
         return None
-    return _tell(state, "resolved", "expired", None, end)
+    return _transition(state, "resolved", "expired", None, end)
 
 
 def _explain(state: Lifecycle, risk: Risk) -> None:
@@ -223,7 +223,7 @@ def _explain(state: Lifecycle, risk: Risk) -> None:
     ]
 
 
-def _tell(
+def _transition(
     state: Lifecycle,
     status: Status,
     reason: TransitionReason,
@@ -323,7 +323,7 @@ def _role(state: Lifecycle) -> str:
 
 
 def started_at(state: Lifecycle) -> datetime:
-    """Return when what the alert tells of began; it stays that for the alert's life."""
+    """Return when what the alert is about began; it stays that for the alert's life."""
     return instant(state.onset if state.started is None else state.started)
 
 

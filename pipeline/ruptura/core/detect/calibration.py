@@ -1,4 +1,4 @@
-"""How much to believe a tail probability: corrected by how often, and how far, it was wrong.
+"""How much to trust a tail probability: corrected by how often, and how far, it was wrong.
 
 A tail p of the right model is uniform, so ln(1/p) exceeds ln(1/0.05) in one bucket of twenty, by 1
 on average, and the excess is exponential. Where noise has heavier tails than its family, more
@@ -32,8 +32,8 @@ REMEMBERED_SECONDS: Final = 14 * 86_400.0
 _TAILS: Final = 4
 _NUMBERS: Final = 6
 _COUNT, _EXCESS, _RUNS, _LENGTH, _WAITING, _WAITING_EXCESS = range(_NUMBERS)
-_BUCKETS_BELIEVED: Final = 200.0
-_RUNS_BELIEVED: Final = 20.0
+_PRIOR_BUCKETS: Final = 200.0
+_PRIOR_RUNS: Final = 20.0
 """What the belief that the family is right weighs, in buckets and in exceedances."""
 
 _FARTHEST: Final = 4.0
@@ -82,7 +82,7 @@ class Calibration:
         numbers = self._numbers
         at = tail * _NUMBERS
         count = numbers[at + _COUNT]
-        rate = (count + _BUCKETS_BELIEVED * THRESHOLD) / (self._buckets + _BUCKETS_BELIEVED)
+        rate = (count + _PRIOR_BUCKETS * THRESHOLD) / (self._buckets + _PRIOR_BUCKETS)
         rate = max(rate, THRESHOLD)
         if probability >= THRESHOLD:
             if rate == THRESHOLD:
@@ -97,10 +97,10 @@ class Calibration:
         numbers = self._numbers
         count = numbers[at + _COUNT]
         seen = numbers[at + _RUNS]
-        runs = seen + _RUNS_BELIEVED
+        runs = seen + _PRIOR_RUNS
         if count <= 0.0:
             return runs, 1.0
-        mean = (numbers[at + _EXCESS] / count * seen + _RUNS_BELIEVED) / runs
+        mean = (numbers[at + _EXCESS] / count * seen + _PRIOR_RUNS) / runs
         return runs, max(mean, 1.0)
 
     def learn(self, probabilities: tuple[float, float, float, float], weight: float) -> None:
@@ -108,7 +108,7 @@ class Calibration:
 
         Args:
             probabilities: By tail.
-            weight: How much to believe the bucket, in (0, 1].
+            weight: How much to trust the bucket, in (0, 1].
         """
         numbers = self._numbers
         decay = 1.0 - (1.0 - self._decay) * weight

@@ -33,7 +33,7 @@ Blamed = Collection[tuple[str, Direction]]
 """Series that an alert blames, each with its direction."""
 
 _FEW_CONTACTS: Final = 10.0
-"""Within a quarter of an hour: a mean over fewer is told by one of them."""
+"""Within a quarter of an hour: a mean over fewer depends on one of them."""
 
 _STANDS_SECONDS: Final = 3600.0
 """How long a series' last signals stand while it is not measured."""
@@ -75,10 +75,10 @@ class Detection(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         points: One for each series that has a value or is missed.
-        signals: What is strange, however slight.
+        signals: What deviates, however slightly.
         healthy: Whether there was evidence of health; None: of nothing.
         is_warm: Whether any series can be judged.
-        is_queue_seen: Whether anything tells how contacts wait.
+        is_queue_seen: Whether any series shows how contacts wait.
         breach_probability, breach_seconds: As in `ChannelPoint`.
     """
 
@@ -143,7 +143,7 @@ class ChannelDetector:
         forecasts = self._forecast(observations, points, kinds, phase)
         if self._last_signals or blamed:
             seen = {point.series for point in points if point.observed is not None}
-            signals.extend(self._standing(seen, start, phase))
+            signals.extend(self._lasting_signals(seen, start, phase))
             healthy = None if phase.muted else self._health(blamed, seen, forecasts, is_warm)
         breach_probability = breach_seconds = None
         if forecasts:
@@ -195,7 +195,7 @@ class ChannelDetector:
         points: list[SeriesPoint],
         signals: list[Signal],
     ) -> bool:
-        """Note that a metric did not come; tell whether that says something."""
+        """Note that a metric did not come; return whether that is a signal."""
         detector = self._detectors.get(series)
         if detector is None:
             return False
@@ -211,24 +211,24 @@ class ChannelDetector:
         return True
 
     def _is_slack(self) -> bool:
-        """Whether so few contacts came of late that their mean tells of each of them only."""
+        """Whether so few contacts came of late that their mean is that of single contacts."""
         known = self._config.registry.measuring("opened_contacts")
         opened = [self._detectors[name].recent for name in known if name in self._detectors]
         return max(opened, default=0.0) < _FEW_CONTACTS
 
-    def _standing(self, measured: set[str], start: float, phase: Phase) -> list[Signal]:
-        """Return what series said that were not measured now: it stands until they are."""
+    def _lasting_signals(self, measured: set[str], start: float, phase: Phase) -> list[Signal]:
+        """Return the last signals of series that are not measured now, if they still hold."""
         if phase.muted:
-            self._last_signals.clear()  # or it would speak inside the window, or once that ends
-        standing: list[Signal] = []
+            self._last_signals.clear()  # else they would count inside the window, or once it ends
+        lasting: list[Signal] = []
         for series, found in list(self._last_signals.items()):
             if series in measured:
                 continue
             if start - found[0].point.start > _STANDS_SECONDS:
                 del self._last_signals[series]
             else:
-                standing.extend(found)
-        return standing
+                lasting.extend(found)
+        return lasting
 
     def _forecast(
         self,

@@ -18,7 +18,7 @@ from ruptura.core.contracts.tuning import Amount, Finite, are_finite
 
 VERSION: Final = 1
 
-_BELIEVED: Final = 20.0
+_PRIOR_BUCKETS: Final = 20.0
 """What the belief from before anything was seen weighs, in lessons."""
 
 _OUTLIER: Final = 36.0
@@ -124,7 +124,7 @@ class Dispersion:
             deviation: From the mean.
             variance: Variance that the family gives, over 0.
             exposure: As `at`.
-            weight: How much to believe it, in (0, 1].
+            weight: How much to trust it, in (0, 1].
             is_vague: Whether the mean is hardly known. Then only the difference to the bucket
                 before is looked at, which a wrong mean does not change much (Rice, Bandwidth
                 Choice for Nonparametric Regression, Ann. Statist. 12, 1984).
@@ -152,15 +152,15 @@ class Dispersion:
         share = 1.0
         if exposure > 0.0:
             share = 2.0 / (1.0 + exposure / max(middle, exposure / _FARTHEST_X))
-        believed = weight * share * share * variance / (variance + 0.5)
+        information = weight * share * share * variance / (variance + 0.5)
         decay = 1.0 - (1.0 - self._decay) * weight
-        moments[_WEIGHT] = moments[_WEIGHT] * decay + believed
-        moments[_X] = moments[_X] * decay + believed * exposure
-        moments[_XX] = moments[_XX] * decay + believed * exposure * exposure
-        moments[_SQUARES] = moments[_SQUARES] * decay + believed * squared
-        moments[_SQUARES_X] = moments[_SQUARES_X] * decay + believed * squared * exposure
+        moments[_WEIGHT] = moments[_WEIGHT] * decay + information
+        moments[_X] = moments[_X] * decay + information * exposure
+        moments[_XX] = moments[_XX] * decay + information * exposure * exposure
+        moments[_SQUARES] = moments[_SQUARES] * decay + information * squared
+        moments[_SQUARES_X] = moments[_SQUARES_X] * decay + information * squared * exposure
         # Kept, because a state that comes back between two lessons must be solved alike.
-        lag1 = moments[_CROSS] / (moments[_POWER] + _BELIEVED)
+        lag1 = moments[_CROSS] / (moments[_POWER] + _PRIOR_BUCKETS)
         moments[_LAG1] = min(max(lag1, 0.0), _MOST_CORRELATED)
         self._solve()
 
@@ -168,7 +168,7 @@ class Dispersion:
         weight, x, xx, squares, squares_x, _, _, _, lag1 = self._moments
         middle = x / weight if weight > 0.0 else 0.0
         # Correlated buckets tell less: their squares correlate as the square of what they do.
-        prior = _BELIEVED * (1.0 + lag1 * lag1) / (1.0 - lag1 * lag1)
+        prior = _PRIOR_BUCKETS * (1.0 + lag1 * lag1) / (1.0 - lag1 * lag1)
         total = weight + prior
         mean = (squares + prior * self._prior) / total
         slope = 0.0
@@ -205,7 +205,7 @@ class Dispersion:
             or found[_POWER] < 0.0
             or not 0.0 <= found[_LAG1] <= _MOST_CORRELATED
         ):
-            raise ValueError("dispersion: moments that no series has")
+            raise ValueError("dispersion: moments out of range")
         before, self._moments = self._moments, found
         self._solve()
         if not (math.isfinite(self._intercept) and math.isfinite(self._slope)):

@@ -23,7 +23,7 @@ _BUSY: Final = 4.0
 """Events expected in a bucket from which on the dispersion tells all: few buckets are empty by
 then, and what an ordinary day shows of bursts is not what a night does."""
 
-_BELIEVED: Final = 10.0
+_PRIOR_GAPS: Final = 10.0
 _REMEMBERED: Final = 300.0
 """Gaps: what the belief in single events weighs, and after how many a gap has faded to 1/e."""
 
@@ -105,7 +105,7 @@ class GapModel:
         if excess <= 0.0 or expected_count >= _BUSY:
             return
         self.gaps = min(self.gaps + 1.0, _REMEMBERED)
-        step = 1.0 / (self.gaps + _BELIEVED)
+        step = 1.0 / (self.gaps + _PRIOR_GAPS)
         burst = self.burst + step * (min(excess, _FARTHEST * self.burst) - self.burst)
         self.burst = min(max(burst, 1.0), _LARGEST_BURST)
 
@@ -126,5 +126,5 @@ class GapModel:
             or not 1.0 <= state.burst <= _LARGEST_BURST
             or not 0.0 <= state.gaps <= _REMEMBERED
         ):
-            raise ValueError("gaps that could not have been")
+            raise ValueError("gaps out of range")
         self.expected_count, self.burst, self.gaps = state.expected_count, state.burst, state.gaps

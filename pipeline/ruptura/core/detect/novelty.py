@@ -1,13 +1,13 @@
 """Novelty in a single series of numbers: one score, from two views of what is usual.
 
-Each view tells by how much a point leaves what was usual there: `Departure` how far its value lies
-outside of what its hours and the last points explain, `Shift` how far the level has moved. What
-such a rise is worth is told by the largest ones of the past, which fade slowly: no distribution is
+Each view measures by how much a point leaves what was usual there: `Departure` how far its value
+lies outside of what its hours and the last points explain, `Shift` how far the level has moved.
+Such a rise is compared with the largest ones of the past, which fade slowly: no distribution is
 assumed, and a series that often leaps is expected to leap. After an alarm only what is clearly
-more novel is told, so that an episode is told once.
+more novel raises another, so that an episode raises one alarm.
 
 It serves for series of which nothing is known but their times and values. Series whose family is
-known (counts, ratios, gauges) are judged by the models of `factory`.
+known (counts, ratios, gauges) are judged by the models of `families`.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ WARM_UP: Final = 100
 """Points before the first score: the largest rises of the past must have had their chance."""
 
 EXPONENT: Final = 0.5
-"""Of the mean over the views: under 1, so that both have to speak for a high score."""
+"""Of the mean over the views: under 1, so that a high score needs both."""
 
 LULL_POINTS: Final = 100
-"""So long after an alarm only what is clearly more novel is told."""
+"""So long after an alarm only what is clearly more novel raises another."""
 
 CLEARLY: Final = 2.0
 """Times the novelty of the last alarm."""
@@ -60,11 +60,11 @@ class Novelty(AnomalyDetector):
 
     The score lies in [0, 1): s / (1 + s), with s the blend of the views' excesses over the largest
     rises of the past. It is 0 during the warm-up, and for a while after an alarm that it does not
-    clearly exceed: an episode is told once.
+    clearly exceed: an episode raises one alarm.
 
     Args:
         time: Key of the time of a point, in seconds since the Unix epoch; read as the clock that
-            hours and days of the week are told by. Points without it are of the first hour.
+            hours and days of the week are read from. Points without it are of the first hour.
         value: Key of the value. A point without it, or whose value is not finite, scores 0 and is
             not learned.
     """
@@ -75,9 +75,9 @@ class Novelty(AnomalyDetector):
         self._views: tuple[View, ...] = (Departure(), Shift())
         self._records = tuple(tuple(Record() for _ in range(view.rises)) for view in self._views)
         self._learned = 0
-        self._told = 0.0
-        self._since_told = 0
-        self._looked: tuple[float, float, list[tuple[float, ...]], float] | None = None
+        self._last_alarm = 0.0
+        self._since_alarm = 0
+        self._cached: tuple[float, float, list[tuple[float, ...]], float] | None = None
 
     @classmethod
     def _unit_test_params(cls) -> Iterator[dict[str, str]]:
@@ -90,11 +90,11 @@ class Novelty(AnomalyDetector):
             return None
         return seconds, min(max(value, -_LARGEST), _LARGEST)
 
-    def _look(self, seconds: float, value: float) -> tuple[list[tuple[float, ...]], float]:
+    def _rises(self, seconds: float, value: float) -> tuple[list[tuple[float, ...]], float]:
         """Return the rises of a point by view, and the score before the lull."""
-        if self._looked is not None and self._looked[:2] == (seconds, value):
-            return self._looked[2:]
-        rises = [view.look(seconds, value) for view in self._views]
+        if self._cached is not None and self._cached[:2] == (seconds, value):
+            return self._cached[2:]
+        rises = [view.measure(seconds, value) for view in self._views]
         score = 0.0
         if self._learned >= WARM_UP:
             excesses = [
@@ -105,24 +105,24 @@ class Novelty(AnomalyDetector):
                 for each, records in zip(rises, self._records, strict=True)
             ]
             score = blend(excesses)
-        self._looked = (seconds, value, rises, score)
+        self._cached = (seconds, value, rises, score)
         return rises, score
 
     def score_one(self, x: Mapping[Any, Any]) -> float:
-        """Tell how novel a point is, given the points learned before it."""
+        """Return how novel a point is, given the points learned before it."""
         point = self._point(x)
         if point is None:
             return 0.0
-        score = self._look(*point)[1]
-        return score / (1.0 + score) if score > self._told * CLEARLY else 0.0
+        score = self._rises(*point)[1]
+        return score / (1.0 + score) if score > self._last_alarm * CLEARLY else 0.0
 
     def learn_one(self, x: Mapping[Any, Any]) -> None:
         """Learn a point."""
         point = self._point(x)
         if point is None:
             return
-        rises, score = self._look(*point)
-        self._looked = None
+        rises, score = self._rises(*point)
+        self._cached = None
         for view in self._views:
             view.learn(*point)
         for each, records in zip(rises, self._records, strict=True):
@@ -131,8 +131,8 @@ class Novelty(AnomalyDetector):
                 if rise > 0.0:
                     record.learn(rise)
         self._learned += 1
-        self._since_told += 1
-        if score >= _ALARM and score > self._told * CLEARLY:
-            self._told, self._since_told = score, 0
-        elif self._since_told >= LULL_POINTS:
-            self._told = 0.0
+        self._since_alarm += 1
+        if score >= _ALARM and score > self._last_alarm * CLEARLY:
+            self._last_alarm, self._since_alarm = score, 0
+        elif self._since_alarm >= LULL_POINTS:
+            self._last_alarm = 0.0

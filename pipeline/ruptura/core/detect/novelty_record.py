@@ -48,7 +48,7 @@ class Record:
         self._fading, self._faded = state[1:]
 
     def excess(self, rise: float) -> float:
-        """Tell how far a rise, over 0, goes beyond the largest ones; 0 if it does not."""
+        """Return how far a rise, over 0, goes beyond the largest ones; 0 if it does not."""
         largest = self._largest
         rise = math.log(rise) + self._faded
         if rise <= largest[0]:

@@ -1,4 +1,4 @@
-"""What is usual in a series, seen in two ways; each tells by how much a point leaves it."""
+"""What is usual in a series, seen in two ways; each measures by how much a point leaves it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MONDAY: Final = 3
 _SATURDAY: Final = 5
 
 STEP: Final = 0.1
-"""An hour's mean forgets to 1/e in ten points: a day of it, or two, are believed soon."""
+"""An hour's mean forgets to 1/e in ten points: a day or two of it soon count."""
 
 _USUAL_POINTS: Final = 300.0
 """About a day by five minutes: the level that no hour is needed for."""
@@ -28,17 +28,17 @@ _SMOOTHEST: Final = 1e-30
 _SHIFTS: Final = ((10.0, 300.0), (30.0, 1000.0))
 """Memories of a short and a long mean, in points: shifts within an hour, and within some."""
 
-_TRIFLE: Final = 1e-6
-"""A distance of such a part of the value is none: numbers are not kept to more digits."""
+_NEGLIGIBLE: Final = 1e-6
+"""A distance of such a part of the value counts as 0: numbers are kept to no more digits."""
 
 
 class View(Protocol):
-    """A way to look at a series; of a point it tells `rises` figures, all 0 or more."""
+    """A view of a series; of a point it gives `rises` figures, all 0 or more."""
 
     rises: int
 
-    def look(self, seconds: float, value: float) -> tuple[float, ...]:
-        """Tell by how much a point leaves what is usual, 0 for trifles; nothing changes."""
+    def measure(self, seconds: float, value: float) -> tuple[float, ...]:
+        """Return by how much a point leaves what is usual, 0 if negligible; nothing changes."""
 
     def learn(self, seconds: float, value: float) -> None:
         """Learn a point."""
@@ -116,21 +116,21 @@ class Departure:
         weekday = (day + _MONDAY) % 7
         return hour, 192 + (24 if weekday >= _SATURDAY else 0) + hour, 24 + weekday * 24 + hour
 
-    def look(self, seconds: float, value: float) -> tuple[float, ...]:
-        """Tell the distance outside all means, in both units, and outside those of any week."""
+    def measure(self, seconds: float, value: float) -> tuple[float, ...]:
+        """Return the distance outside all means, in both units, and outside those of any week."""
         means, (daily, kind, weekly) = self._means, self._cells(seconds)
-        trifle = _TRIFLE * abs(value)
+        negligible = _NEGLIGIBLE * abs(value)
         value -= self._origin
         hour, kind_of_day, usual = means[daily], means[kind], self._usual.get()
         if math.isnan(hour + kind_of_day):
             return 0.0, 0.0, 0.0
         low, high = min(hour, kind_of_day, usual), max(hour, kind_of_day, usual)
         any_week = max(value - high, low - value)
-        if any_week <= trifle:
+        if any_week <= negligible:
             return 0.0, 0.0, 0.0
         week = means[weekly]
         outside = max(value - max(high, week), min(low, week) - value)
-        if math.isnan(week) or outside <= trifle:
+        if math.isnan(week) or outside <= negligible:
             return 0.0, 0.0, any_week
         return outside, self._in_steps(outside), any_week
 
@@ -164,12 +164,12 @@ class Shift:
     def __init__(self) -> None:
         self._pairs = tuple((Fading(short), Fading(long)) for short, long in _SHIFTS)
 
-    def look(self, seconds: float, value: float) -> tuple[float, ...]:
-        """Tell the distance of each short mean, with this value, from its long one."""
+    def measure(self, seconds: float, value: float) -> tuple[float, ...]:
+        """Return the distance of each short mean, with this value, from its long one."""
         del seconds
-        trifle = _TRIFLE * abs(value)
+        negligible = _NEGLIGIBLE * abs(value)
         distances = [abs(short.after(value) - long.get()) for short, long in self._pairs]
-        return tuple([each if each > trifle else 0.0 for each in distances])
+        return tuple([each if each > negligible else 0.0 for each in distances])
 
     def learn(self, seconds: float, value: float) -> None:
         """Move all means."""

@@ -76,7 +76,7 @@ class Baseline(Component, Protocol):
     """An online estimator of what is normal for one series. No clock, no chance, O(1)."""
 
     def expect_one(self, phase: Phase) -> Expectation:
-        """Tell what is normal at this phase of the week; changes nothing."""
+        """Return what is normal at this phase of the week; changes nothing."""
 
     def learn_one(self, value: float, size: float, expected: Expectation, weight: float) -> None:
         """Learn one bucket.
@@ -84,8 +84,8 @@ class Baseline(Component, Protocol):
         Args:
             value: Events (count), numerator (ratio) or level in the series' scale (gauge).
             size: Denominator of a ratio; 1 otherwise.
-            expected: What `expect_one` has told of its phase.
-            weight: Over 0, how much to believe it: 1 for what is normal, little during an anomaly
+            expected: What `expect_one` returned for its phase.
+            weight: Over 0, how much to trust it: 1 for what is normal, little during an anomaly
                 but never nothing, over 1 while a new level is becoming the normal one.
         """
 
@@ -146,7 +146,7 @@ class Detector(Protocol):
     """Detector of one series."""
 
     def predict(self, start: float, phase: Phase) -> Prediction:
-        """Tell what a bucket should hold; changes nothing.
+        """Return what a bucket should hold; changes nothing.
 
         Args:
             start: Of the bucket, in seconds since the Unix epoch.
@@ -154,7 +154,7 @@ class Detector(Protocol):
         """
 
     def score(self, prediction: Prediction, observation: Observation) -> Score | None:
-        """Tell how surprising a bucket is; changes nothing.
+        """Return how surprising a bucket is; changes nothing.
 
         Returns:
             None while the detector warms up: that is not the same as normal.
@@ -172,7 +172,7 @@ class Detector(Protocol):
         Args:
             prediction: Made after the last bucket was learned.
             observation: What the bucket held.
-            weight: How much to believe it, as `Baseline.learn_one`; 0: nothing of it is learned,
+            weight: How much to trust it, as `Baseline.learn_one`; 0: nothing of it is learned,
                 though its deviation adds up with those to come.
             score: What `score` told of the same values; None: it is computed anew.
         """

@@ -21,7 +21,7 @@ from ruptura.core.contracts.tuning import Amount, Finite, Tally
 from ruptura.core.detect.dispersion import Dispersion
 from ruptura.core.detect.likelihood import LEAST_VARIANCE, Likelihood, Window
 from ruptura.core.detect.protocol import Expectation
-from ruptura.core.detect.scan_result import NONE, Deviation, ScanResult
+from ruptura.core.detect.scan_result import NO_DEVIATION, Deviation, ScanResult
 from ruptura.core.detect.state import vector, vector_bytes
 
 VERSION: Final = 1
@@ -191,7 +191,7 @@ class ScanStatistic:
         value, winsorised = observed, 0.0
         if not low - reach <= observed <= high + reach:
             value, winsorised = self._winsorised_value(observed, low, high, reach)
-        above = below = NONE
+        above = below = NO_DEVIATION
         sums: list[float] = []
         rows = zip(self._scales.rows, _ROW.iter_unpack(self._sums), strict=True)
         for (decay, unit), row in rows:
@@ -223,9 +223,9 @@ class ScanStatistic:
                 above = above.with_scale(deviation)
             else:
                 below = below.with_scale(deviation)
-        if above is not NONE or below is not NONE:
-            looks = float(self._scales.count)
-            above, below = above.corrected(looks), below.corrected(looks)
+        if above is not NO_DEVIATION or below is not NO_DEVIATION:
+            comparisons = float(self._scales.count)
+            above, below = above.corrected(comparisons), below.corrected(comparisons)
         return ScanResult(
             above,
             below,
@@ -271,13 +271,13 @@ class ScanStatistic:
         Continuous Inspection Schemes, Biometrika 41, 1954).
 
         Args:
-            result: What `score` has told; the side that is over becomes 1.
+            result: What `score` returned; the side that is over becomes 1.
             suspicion: Tail probability under which there is a deviation to speak of.
         """
         if result.above.probability < suspicion and self._is_over(result.sums, above=True):
-            result = _forgotten(msgspec.structs.replace(result, above=NONE))
+            result = _forgotten(msgspec.structs.replace(result, above=NO_DEVIATION))
         if result.below.probability < suspicion and self._is_over(result.sums, above=False):
-            result = _forgotten(msgspec.structs.replace(result, below=NONE))
+            result = _forgotten(msgspec.structs.replace(result, below=NO_DEVIATION))
         return result
 
     def _is_over(self, sums: bytes, *, above: bool) -> bool:
@@ -329,9 +329,9 @@ class ScanStatistic:
         """Let a bucket pass, and learn dispersion and variance inflation from it and the sums.
 
         Args:
-            result: What `score` has told of it.
-            weight: How much to believe the sums, in (0, 1].
-            single: How much to believe the bucket by itself, in (0, 1].
+            result: What `score` returned for it.
+            weight: How much to trust the sums, in (0, 1].
+            single: How much to trust the bucket by itself, in (0, 1].
         """
         sums = self._sums = result.sums
         self._winsorised = result.winsorised
@@ -394,7 +394,7 @@ class ScanStatistic:
             or min(found[_SIZE::_CELLS]) < 0.0
             or min(found[_INFLATION::_CELLS]) < 0.0
         ):
-            raise ValueError("sums that no series has")
+            raise ValueError("sums out of range")
         self._learned, self._skipped = state.learned, state.skipped
         self._winsorised, self._sums = state.winsorised, found.tobytes()
 

@@ -41,12 +41,12 @@ class Deviation(msgspec.Struct, frozen=True, gc=False):
             return msgspec.structs.replace(self, probability=other.probability, relative=self.sure)
         return other
 
-    def corrected(self, looks: float) -> Deviation:
+    def corrected(self, comparisons: float) -> Deviation:
         """Return it with its probability corrected for so many scales looked at (Bonferroni)."""
-        return msgspec.structs.replace(self, probability=min(1.0, self.probability * looks))
+        return msgspec.structs.replace(self, probability=min(1.0, self.probability * comparisons))
 
 
-NONE: Final = Deviation()
+NO_DEVIATION: Final = Deviation()
 """No deviation: what is found nearly always."""
 
 

@@ -141,14 +141,14 @@ class SeriesDetector:
         self._above = self._below = 1.0  # of the last bucket
 
     def predict(self, start: float, phase: Phase) -> Prediction:
-        """Tell what a bucket should hold; as the protocol."""
+        """Return what a bucket should hold; as the protocol."""
         expected = self._baseline.expect_one(phase)
         if phase.commemorative:
             expected = self.likelihood.on_trade(expected)
         return Prediction(start, phase, expected, self._is_warm(start))
 
     def score(self, prediction: Prediction, observation: Observation) -> Score | None:
-        """Tell how surprising a bucket is; as the protocol.
+        """Return how surprising a bucket is; as the protocol.
 
         In a muted window the windows stay as they would be had all been as expected: what happens
         must not alert once the window ends.
@@ -180,8 +180,8 @@ class SeriesDetector:
             since = self._since(strongest, prediction.start)
         dispersion = self._scan.dispersion(family.exposure(expected, size))
         variance = family.variance(expected, size, dispersion)
-        freedom = self._dispersion.degrees_of_freedom
-        rarity = family.rarity(level, size, expected, variance, freedom)
+        degrees_of_freedom = self._dispersion.degrees_of_freedom
+        rarity = family.rarity(level, size, expected, variance, degrees_of_freedom)
         is_high = level > expected.high * size
         bucket = self._calibration.corrected(BUCKET_ABOVE if is_high else BUCKET_BELOW, rarity)
         lower, upper = family.band(expected, size, variance)
@@ -269,7 +269,7 @@ class SeriesDetector:
         self._calibration.learn(
             (*tails, windows.above.probability, windows.below.probability), noisy
         )
-        # Twice as wary: a dispersion learned from a rupture would hide the rest of it.
+        # The square of the weight: a dispersion learned from a rupture would hide the rest of it.
         self._scan.learn(windows, weight * weight, noisy * noisy)
 
     def _silence(self, value: float, expected: Expectation) -> float:
@@ -284,7 +284,7 @@ class SeriesDetector:
         return math.nan if strongest > RELIEF else since
 
     def score_missing(self, start: float, phase: Phase) -> Absence:
-        """Tell how surprising a bucket without a measurement is, while the service is open.
+        """Return how surprising a bucket without a measurement is, while the service is open.
 
         It is neither zero nor health, but perhaps a silence. Changes nothing.
         """
@@ -299,7 +299,7 @@ class SeriesDetector:
 
         Args:
             start, phase: Of the bucket.
-            absence: What `score_missing` has told of it.
+            absence: What `score_missing` returned for it.
         """
         if phase.muted:
             self._presence.forget()

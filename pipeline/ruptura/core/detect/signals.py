@@ -1,4 +1,4 @@
-"""What a score means: the signals that it gives, and how much of its bucket is to be believed."""
+"""What a score means: the signals that it gives, and how far its bucket is to be trusted."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def signal(
 
 
 def trust(score: Score, start: float) -> float:
-    """Return how much to believe a bucket as normal, in [0.05, 4].
+    """Return how much to trust a bucket as normal, in [0.05, 4].
 
     Args:
         score: Of the bucket.

@@ -99,7 +99,7 @@ def ticket_series(name: str, extraction: Extraction, *, is_ratio: bool) -> Ticke
 def extract(
     series: Sequence[TicketSeries], totals: TicketTotals
 ) -> Iterator[tuple[str, float, float]]:
-    """Yield series, value and size of a closed bucket; what it does not tell is left out.
+    """Yield series, value and size of a closed bucket; what it does not hold is left out.
 
     Args:
         series: Those to extract.

@@ -205,20 +205,20 @@ class Registry:
         return None if found is None else found.measures
 
     def is_wait(self, series: str) -> bool:
-        """Tell whether a series is how long contacts wait, which an objective is about."""
+        """Return whether a series is the wait of contacts, which an objective bounds."""
         return self.measure(series) in _WAITS
 
     def shows_queue(self, series: str) -> bool:
-        """Tell whether a series tells how contacts wait, also that they do not."""
+        """Return whether a series shows how contacts wait, also that they do not."""
         found = self.specs.get(series)
         return found is not None and found.role == "queue" and found.shows_queue
 
     def measuring(self, measure: Measure) -> Sequence[str]:
-        """Return the series that measure this: metrics, which go before what tickets tell."""
+        """Return the series that measure this: metrics first, then series of tickets."""
         return self._by_measure.get(measure, ())
 
     def measured(self, values: Mapping[str, tuple[float, float]]) -> dict[Measure, str]:
-        """Return the series that tells each measure, of those that have a value."""
+        """Return the series of each measure, of those that have a value."""
         return {
             measure: name
             for measure, names in self._by_measure.items()
@@ -234,7 +234,7 @@ def _check(name: str, spec: SeriesSpec) -> None:
     try:
         msgspec.convert(name.removeprefix(TICKETS), MetricName)
     except msgspec.ValidationError:
-        raise ValueError(f"{name!r}: no name that a metric could have") from None
+        raise ValueError(f"{name!r}: not a valid name of a metric") from None
     if (spec.role == "exceptions") is not (spec.exception is not None):
         raise ValueError(f"{name}: `exception` is for the role `exceptions`, which needs it")
     if spec.role != "queue" and not spec.shows_queue:

@@ -17,7 +17,7 @@ LANGUAGES: Final[tuple[Language, ...]] = ("en", "pt-BR")
 _MOST: Final = 4
 """Lines: who is paged at night reads no more; the document on the topic has all."""
 
-_PROMISES: Final[dict[str, tuple[str, str]]] = {
+_OBJECTIVES: Final[dict[str, tuple[str, str]]] = {
     "answer": ("answers in time", "respostas no prazo"),
     "longest_wait": ("longest wait", "maior espera"),
     "abandonment": ("abandonment", "abandono"),
@@ -62,11 +62,11 @@ def _line(signal: AlertSignal, *, english: bool) -> str:
     series = _on_one_line(signal.series)
     if series.startswith(FORECASTS):
         name = series.removeprefix(FORECASTS)
-        promise = _PROMISES.get(name, (name, name))[0 if english else 1]
+        objective = _OBJECTIVES.get(name, (name, name))[0 if english else 1]
         breach = 1.0 - signal.score
         if english:
-            return f"An objective is about to be broken ({promise}): probability {breach:.0%}."
-        return f"Um objetivo está prestes a ser violado ({promise}): probabilidade {breach:.0%}."
+            return f"An objective is about to be broken ({objective}): probability {breach:.0%}."
+        return f"Um objetivo está prestes a ser violado ({objective}): probabilidade {breach:.0%}."
     began = f"{signal.since:%H:%M} UTC"
     if signal.observed is None:
         if english:

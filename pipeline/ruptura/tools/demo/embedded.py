@@ -64,10 +64,10 @@ def _address(child: subprocess.Popen[bytes], log: BinaryIO) -> str:
     if not line:
         child.wait()
         log.seek(0)
-        said = log.read().decode(errors="replace").strip().splitlines()
+        lines = log.read().decode(errors="replace").strip().splitlines()
         raise EmbeddedBrokerError(
             f"the embedded broker ended with code {child.returncode}: "
-            f"{said[-1] if said else 'it said nothing'}"
+            f"{lines[-1] if lines else 'no output'}"
         )
     return str(json.loads(line)["bootstrap_servers"])
 

@@ -137,7 +137,7 @@ def print_summary(
     seconds: float,
     zone: ZoneInfo,
 ) -> None:
-    """Tell what was seen; on a terminal also all that the live screen has shown."""
+    """Show what was seen; on a terminal also all that the live screen has shown."""
     _print_channels(console, sample, zone)
     if is_live(console):
         _print_alerts(console, alerts, zone)

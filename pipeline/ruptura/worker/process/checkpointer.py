@@ -41,7 +41,7 @@ class Checkpointer:
         table: Keeps the state.
         sources: Where records come from, and positions go.
         membership: Nothing is written while it is doubtful.
-        health: Is told of checkpoints and commits.
+        health: Gets the heartbeats of checkpoints and commits.
 
     Attributes:
         unsaved: Records stepped since the last checkpoint began; whoever steps adds to it.

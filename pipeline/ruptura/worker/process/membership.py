@@ -1,4 +1,4 @@
-"""Whether the consumer group still counts a worker in, as far as sleep makes that doubtful."""
+"""Whether a worker is still a member of its group, which a long pause makes doubtful."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _log = structlog.get_logger("ruptura.worker")
 
 
 class Membership:
-    """Doubts what a worker that has slept believes to own.
+    """Whether a worker that was paused still owns its partitions.
 
     A worker that was stopped, or starved, for longer than a session finds itself replaced only
     when it next hears from the brokers.
@@ -58,7 +58,7 @@ class Membership:
         self.losses += 1
 
     def end(self) -> None:
-        """Doubt no more: nothing new is read, and nobody will ask again."""
+        """Stop doubting: nothing new is read, and nobody will ask again."""
         self._is_ending = True
 
     async def is_confirmed(self) -> bool:
@@ -69,7 +69,9 @@ class Membership:
         asked = self._now()
         if self.is_doubtful:
             slept = round(asked - self._last_seen, 1)
-            _log.warning("slept; asking whether the group still counts us in", seconds=slept)
+            _log.warning(
+                "paused for long; asking whether we are still a member of the group", seconds=slept
+            )
             if not await self._ask():
                 await asyncio.sleep(_SETTLE_SECONDS)
                 return False

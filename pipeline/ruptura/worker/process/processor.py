@@ -39,7 +39,7 @@ from ruptura.worker.process.stepper import Stepper
 from ruptura.worker.routes.choice import worker_route
 from ruptura.worker.routes.input_queue import InputQueue
 
-_IDLE_SECONDS: Final = 0.1  # without news, before the loop looks around
+_IDLE_SECONDS: Final = 0.1  # without work, before the loop checks again
 _MOST_PENDING: Final = 2_000  # documents under way; then the engine waits for the brokers
 _MOST_AT_ONCE: Final = 2_000  # records in a step
 
@@ -55,7 +55,7 @@ class Processor:
         pace: Of the worker.
         table: Keeps the state.
         metrics: Gets the effects, and what else is counted.
-        health: Is told that the worker lives.
+        health: Gets the heartbeats.
         engine: Fresh.
         now: Passing time, in seconds, by which a sleep is noticed.
         ask: Asks the group whether it counts us in; None: as the sources know.
@@ -118,7 +118,7 @@ class Processor:
         )
         self._forwarding: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._forwarding.set_result(None)
-        self._news = asyncio.Event()
+        self._has_work = asyncio.Event()
         self._next_tick = 0.0
         self._failed = False
         self._records = 0
@@ -127,7 +127,7 @@ class Processor:
     @property
     def is_ready(self) -> bool:
         """Whether the state of all our partitions is restored, and Kafka answers."""
-        return self._sources.are_ready and self._health.is_heard
+        return self._sources.are_ready and self._health.is_answered
 
     # In: from the agents to the queue.
 
@@ -138,7 +138,7 @@ class Processor:
     async def _receive_all(self, stream: AsyncIterator[Any]) -> None:
         async for event in stream:
             if await self._receiver.receive(event.value):
-                self._news.set()
+                self._has_work.set()
 
     async def revoke(self, revoked: set[TP]) -> None:
         """Drop what belongs to partitions that another worker may own now.
@@ -183,14 +183,14 @@ class Processor:
             await self._pause()
 
     async def _pause(self) -> None:
-        """Let others run; wait for news where there is nothing to do."""
+        """Let others run; wait for work where there is none."""
         if self._queue:
             await asyncio.sleep(0.0)
             return
-        self._news.clear()
+        self._has_work.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_IDLE_SECONDS):
-                await self._news.wait()
+                await self._has_work.wait()
 
     async def finish(self) -> None:
         """Step what waits and take a last checkpoint, while the producer still runs."""
@@ -248,7 +248,7 @@ class Processor:
         return self._route.outruns_queue and bool(self._queue)
 
     async def _let_time_pass(self) -> None:
-        """Tell how far time has passed, of each partition that was read to its end."""
+        """Return how far time has passed, of each partition that was read to its end."""
         now = time.monotonic()
         if now < self._next_tick or not self._sources.are_settled:
             return

@@ -25,7 +25,7 @@ class Receiver:
         self._queue = queue
 
     async def receive(self, batch: Batch) -> bool:
-        """Take a batch over; tell whether anything of it was new."""
+        """Take a batch over; return whether anything of it was new."""
         tp, sources = batch.tp, self._sources
         intake = sources.intakes.get(tp) or await sources.adopt(tp)
         if intake is None:

@@ -101,7 +101,7 @@ class EffectsLog(ImmediateSink):
             sampled = self._misrouted.add(service, count, self._clock())
             if sampled is not None:
                 _log.warning(
-                    "records are not keyed by their service, so that its events may be scattered",
+                    "records are not keyed by their service: its events may be scattered",
                     service=sampled[0],
                     records=sampled[1],
                 )

@@ -25,7 +25,7 @@ from ruptura.worker.transport.transport import Consumer
 _PAUSE_SECONDS = 0.02  # while the group settles
 _MARGIN_SECONDS = 0.5  # an idle watermark stays so far behind an answer: how clocks may differ
 _AGAIN_SECONDS = 1.0  # before the brokers are asked again
-_SHRUNK_SECONDS = 10.0  # before a topic that has become shorter is believed
+_SHRUNK_SECONDS = 10.0  # before a topic that is shorter counts as recreated
 _RESTORE_SECONDS = 0.01  # of states, before the event loop may breathe
 _FRESH_SECONDS = 5.0  # an answer of Kafka that is not older is a sign of life
 
@@ -45,9 +45,9 @@ class Sources:
         engine: Is restored.
         checkpoints: Restores it.
         table: Holds what the changelog said.
-        drop: Is told of a partition whose records and state do not count any more.
-        jumped: Is told of a partition whose offsets did not run on.
-        refused: Is told why and how many entries of the changelog were not believed.
+        drop: Called with a partition whose records and state do not count any more.
+        jumped: Called with a partition whose offsets jumped.
+        refused: Called with why, and how many, entries of the changelog were refused.
         forwarded: Those of the topics whose records are sent on, and so are in no state.
 
     Attributes:
@@ -149,7 +149,9 @@ class Sources:
             earliest = await consumer.earliest_offsets(*fresh)
             ends = await consumer.highwaters(*fresh)
         except KafkaError as error:
-            _log.warning("cannot ask where partitions begin and end", cause=str(error))
+            _log.warning(
+                "cannot read the beginning and end offsets of partitions", cause=str(error)
+            )
             await asyncio.sleep(_AGAIN_SECONDS)
             return  # whoever needs them asks again
         for partition in sorted({tp.partition for tp in fresh} - self._restored):
@@ -246,7 +248,7 @@ class Sources:
         for tp, end in ends:
             position = self._engine.position(tp.topic, partition)
             if tp.partition == partition and position is not None and position > end:
-                # Records of a topic that was made anew would be taken for old ones, and skipped.
+                # Records of a recreated topic would be taken for old ones, and skipped.
                 _log.warning(
                     "state dropped: it reflects more records than the topic holds",
                     topic=tp.topic,
@@ -274,7 +276,9 @@ class Sources:
         try:
             earliest = (await self.consumer.earliest_offsets(tp)).get(tp) or 0
         except KafkaError as error:
-            _log.warning("cannot ask where a partition begins", topic=tp.topic, cause=str(error))
+            _log.warning(
+                "cannot read the beginning offset of a partition", topic=tp.topic, cause=str(error)
+            )
             return  # it is met again
         if tp not in self.intakes:
             return
@@ -340,5 +344,5 @@ class Sources:
         if now - self._shrunk.setdefault(tp, now) >= _SHRUNK_SECONDS:
             raise OffsetsWentBack(
                 f"{tp.topic}[{tp.partition}] ends at {end}, {next_offset} were read: "
-                "it was made anew or cut"
+                "it was recreated or truncated"
             )

@@ -38,7 +38,7 @@ _ROUND_RECORDS: Final = 10_000  # after which acknowledgements are awaited
 _TOO_LARGE: Final = MAX_DOCUMENT_BYTES + 1  # bytes of a value that the engine refuses for its size
 _MODEST: Final = 640 * 1024  # bytes that any topic takes
 _PAUSE_SECONDS: Final = 1.0  # after a failure
-_LOOK_SECONDS: Final = 0.5  # at whether the app stops
+_CHECK_SECONDS: Final = 0.5  # at whether the app stops
 _FAULTS: Final = (KafkaConnectionError, KafkaTimeoutError)  # that aiokafka does not call retriable
 
 _log = structlog.get_logger("ruptura.worker")
@@ -126,7 +126,7 @@ class Forwarder:
                 else:
                     self._has_work.clear()
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._has_work.wait(), _LOOK_SECONDS)
+                        await asyncio.wait_for(self._has_work.wait(), _CHECK_SECONDS)
         finally:
             await producer.stop()
 
@@ -197,7 +197,7 @@ class Forwarder:
             try:
                 await (await producer.send_batch(batch, tp.topic, partition=tp.partition))
             except MessageSizeTooLargeError:
-                smaller = _cut(load[sent])
+                smaller = _truncated(load[sent])
                 if upto - sent > 1 or smaller is None:
                     raise
                 load = [*load[:sent], smaller, *load[upto:]]
@@ -218,7 +218,7 @@ class Forwarder:
         return True
 
 
-def _cut(copy: Record) -> Record | None:
+def _truncated(copy: Record) -> Record | None:
     """Return a copy cut so that a topic may take it, None if there is nothing left to cut.
 
     Its producer had it compressed. The engine refuses it as too large in any case, or, where the
@@ -233,7 +233,7 @@ def _cut(copy: Record) -> Record | None:
 
 
 def _append(batch: Any, copy: Record) -> bool:
-    """Add a record to a batch, which takes one of any size; tell whether there was room."""
+    """Add a record to a batch, which takes one of any size; return whether there was room."""
     metadata = batch.append(
         timestamp=round(copy.timestamp * 1000.0),
         key=copy.key,

@@ -156,7 +156,7 @@ class Consumer(driver.Consumer):
         thread.thread_loop.call_soon_threadsafe(_seek, thread._ensure_consumer(), tp, offset)
 
     async def is_member(self, tp: TP, offset: int) -> bool:
-        """Tell whether the group still counts us in, by committing once more what is committed."""
+        """Return whether we are still a member, by committing once more what is committed."""
         return await self._thread.commits({tp: offset})
 
     async def commit_positions(self, positions: Mapping[TP, int]) -> bool:

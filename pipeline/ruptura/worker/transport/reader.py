@@ -99,7 +99,7 @@ class Thread(driver.AIOKafkaConsumerThread):
             await asyncio.sleep(pause)
 
     async def commits(self, offsets: Mapping[TP, int]) -> bool:
-        """Commit beside the queue of other calls; tell whether the group takes it from us."""
+        """Commit beside the queue of other calls; return whether the group takes it from us."""
         committing = asyncio.ensure_future(self._beside(self._commit(offsets)))
         self._commits.add(committing)
         try:

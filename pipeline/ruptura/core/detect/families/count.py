@@ -94,13 +94,13 @@ class SeasonalCount:
         )
 
     def _prior(self) -> tuple[float, float]:
-        """The rate that is believed where nothing is known, and how much, in visits."""
+        """The prior rate, where nothing is known, and its weight in visits."""
         overall = self._overall.get()
         events = max(overall * self._week.visit, 1e-9)  # in a visit of an ordinary hour
         return overall, min(_PROFILE_PRIOR / events, 1.0)
 
     def expect_one(self, phase: Phase) -> Expectation:
-        """Tell how many events a bucket at this phase should hold."""
+        """Return how many events a bucket at this phase should hold."""
         at = position(phase.day_type, phase.hour)
         rate, pooled, known, exposure, least, most = self._week.surroundings(at, *self._prior())
         level = self._level()

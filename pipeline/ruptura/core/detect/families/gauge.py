@@ -28,7 +28,7 @@ _CLIP: Final = 6.0
 """A residual is learned as at most so many deviations: one outlier must not widen the band."""
 
 _BELIEF: Final = 0.1
-"""Share of a visit for which an hour is believed to be like the others."""
+"""Share of a visit for which an hour is assumed to be like the others."""
 
 _DAYS_DIFFER: Final = 0.5
 """How much one visit of an hour differs from the next, in deviations of single buckets."""
@@ -80,7 +80,7 @@ class RobustLevel:
         self._logarithmic = logarithmic
 
     def expect_one(self, phase: Phase) -> Expectation:
-        """Tell the level that a bucket at this phase should have."""
+        """Return the level that a bucket at this phase should have."""
         at = position(phase.day_type, phase.hour)
         rate, pooled, known, exposure = self._week.rate(at, self._overall.get(), _BELIEF)
         mean = rate + self._offset.get()
@@ -246,8 +246,8 @@ class GaugeLikelihood:
         if low <= level <= high:
             return 1.0
         beyond = max(level - high, low - level)
-        freedom = min(degrees_of_freedom, expected.degrees_of_freedom)
-        return tails.level_beyond(beyond / variance**0.5, freedom)
+        degrees_of_freedom = min(degrees_of_freedom, expected.degrees_of_freedom)
+        return tails.level_beyond(beyond / variance**0.5, degrees_of_freedom)
 
     def extent(self, size: float, base: float) -> float:
         """Return the buckets."""
@@ -265,8 +265,10 @@ class GaugeLikelihood:
         decay = window.decay
         square = decay * decay
         many = max((1.0 + square) / ((1.0 - square) * window.variance_inflation), 1.0)
-        freedom = min(2.0 + (degrees_of_freedom - 2.0) * many, expected.degrees_of_freedom)
-        return tails.level_beyond(window.excess / window.variance**0.5, freedom)
+        degrees_of_freedom = min(
+            2.0 + (degrees_of_freedom - 2.0) * many, expected.degrees_of_freedom
+        )
+        return tails.level_beyond(window.excess / window.variance**0.5, degrees_of_freedom)
 
     def variance_growth(self, relative: float) -> float:
         """Return 1: a gauge varies alike at all levels."""

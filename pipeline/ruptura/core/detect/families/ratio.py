@@ -60,7 +60,7 @@ class SteadyRatio:
         self._buckets = 0.0
 
     def expect_one(self, phase: Phase) -> Expectation:
-        """Tell the rate; the phase of the week does not matter to it."""
+        """Return the rate; the phase of the week does not matter to it."""
         del phase
         buckets = min(self._buckets, self._memory)
         trials = self._trials.get() * buckets + 1.0
