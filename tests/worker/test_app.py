@@ -76,7 +76,9 @@ def test_another_level_of_the_log_is_taken_over_with_the_settings(
         async def reconfigure(config: Config) -> None:
             reconfigured.append(config)
 
-        monkeypatch.setattr(made, "_made", SimpleNamespace(reconfigure=reconfigure))
+        monkeypatch.setattr(
+            made, "_made", SimpleNamespace(stepper=SimpleNamespace(reconfigure=reconfigure))
+        )
         loud = msgspec.structs.replace(Settings().worker, log_level="debug")
         for _ in range(2):
             await made._apply(msgspec.structs.replace(Settings(), worker=loud))

@@ -106,7 +106,7 @@ class Engine:
     # Both: the plain way.
 
     def step(self, inputs: Iterable[Input]) -> Effects:
-        """Take inputs in order, close what becomes due, and return what it all leads to.
+        """Take inputs in order, close what becomes due, and return all effects.
 
         Raises:
             RuntimeError: buckets are due.

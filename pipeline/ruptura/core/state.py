@@ -72,7 +72,7 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
         version: Of the layout.
         shape: Hash of the settings that shape it.
         core: What it cannot do without: the progress of a service, or the clocks.
-        components: By name; of clocks none.
+        components: By name; empty for clocks.
     """
 
     version: int

@@ -144,10 +144,10 @@ def _disturbs(page: Page, quiet: NonEvent) -> bool:
 def _channel_seconds(labels: Labels, begin: float, end: float) -> float:
     """Return the seconds, added up over channels, in which no page fits a rupture."""
     total = 0.0
-    for place in labels.channels:
+    for each in labels.channels:
         free, now = 0.0, begin
         for rupture in sorted(labels.ruptures, key=lambda rupture: rupture.onset):
-            if rupture.service != place.service or place.channel not in rupture.channels:
+            if rupture.service != each.service or each.channel not in rupture.channels:
                 continue
             free += max(min(rupture.onset.timestamp(), end) - now, 0.0)
             now = max(now, rupture.ends.timestamp() + GRACE_SECONDS)

@@ -12,7 +12,7 @@ from ruptura.forecast.trend import Ahead
 WINDOW_SECONDS: Final = 1800.0
 """Memory of the window over which shares and means are held to their objectives. Half an hour is
 what contact centres report service levels by: shorter, a few contacts decide; longer, a breach
-within the default horizon of 15 min is told late."""
+within the default horizon of 15 min is forecast late."""
 
 
 def forecaster_factory(

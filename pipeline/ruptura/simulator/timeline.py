@@ -95,6 +95,6 @@ def open_week(opening: OpeningHours | None) -> Bools:
         return np.ones(7 * DAY_MINUTES, np.bool_)
     week = np.zeros(7 * DAY_MINUTES, np.bool_)
     for day in range(7):
-        for first, last in (*opening.begun[day], *opening.carried[day]):
+        for first, last in (*opening.begun[day], *opening.after_midnight[day]):
             week[day * DAY_MINUTES + first : day * DAY_MINUTES + last] = True
     return week

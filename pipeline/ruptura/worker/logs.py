@@ -93,7 +93,7 @@ class LogSampler:
 
     Args:
         seconds: The interval.
-        names: How many names are told apart; the others are counted together, as `other`.
+        names: How many names are counted apart; the others are counted together, as `other`.
     """
 
     def __init__(self, seconds: float = 60.0, names: int = 1000) -> None:

@@ -84,7 +84,7 @@ class Reloader:
     Args:
         path: The file; None: there is none, and only the environment counts.
         settings: In force.
-        status: Is told of every attempt.
+        status: Takes note of every attempt.
         warnings: What has been warned of already.
     """
 

@@ -105,7 +105,7 @@ class Breach(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="breach
         probability: Of a breach within the horizon.
         seconds: Until it is as likely as not, 0 where it is there; None beyond the horizon.
         now, ahead, lower, upper: What is bounded, as it stands and at the horizon.
-        load: What there is to do; None where it was not the queue that told.
+        load: What there is to do; None where the forecast is not by the queue.
     """
 
     objective: Objective

@@ -136,8 +136,8 @@ class Calibration:
         numbers[at] += numbers[at + _WAITING]
         numbers[at + _EXCESS] += numbers[at + _WAITING_EXCESS]
         numbers[at + _RUNS] += min(numbers[at + _WAITING], 1.0)
-        for place in (_LENGTH, _WAITING, _WAITING_EXCESS):
-            numbers[at + place] = 0.0
+        for cell in (_LENGTH, _WAITING, _WAITING_EXCESS):
+            numbers[at + cell] = 0.0
 
     def dump(self) -> CalibrationState:
         """Return the state."""

@@ -174,5 +174,5 @@ class Detector(Protocol):
             observation: What the bucket held.
             weight: How much to trust it, as `Baseline.learn_one`; 0: nothing of it is learned,
                 though its deviation adds up with those to come.
-            score: What `score` told of the same values; None: it is computed anew.
+            score: What `score` returned for the same values; None: it is computed anew.
         """

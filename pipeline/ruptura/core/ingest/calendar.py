@@ -70,11 +70,11 @@ class OpeningHours(msgspec.Struct, frozen=True):
 
     Attributes:
         begun: Spans that begin on the weekday, cut at midnight.
-        carried: The rest of spans that began the day before.
+        after_midnight: The rest of spans that began the day before.
     """
 
     begun: tuple[tuple[Span, ...], ...]
-    carried: tuple[tuple[Span, ...], ...]
+    after_midnight: tuple[tuple[Span, ...], ...]
 
 
 class _Hour(msgspec.Struct, frozen=True, gc=False):
@@ -211,9 +211,9 @@ class Calendar:
         if self._is_holiday(day):
             return ()
         spans = self._opening.begun[day.weekday()]
-        carried = self._opening.carried[day.weekday()]
-        if carried and not self._is_holiday(day - timedelta(days=1)):
-            spans += carried
+        after_midnight = self._opening.after_midnight[day.weekday()]
+        if after_midnight and not self._is_holiday(day - timedelta(days=1)):
+            spans += after_midnight
         return spans
 
 
@@ -238,7 +238,7 @@ def parse_opening_hours(lines: Sequence[str]) -> OpeningHours | None:
     if not lines:
         return None
     begun: list[tuple[Span, ...]] = [()] * 7
-    carried: list[tuple[Span, ...]] = [()] * 7
+    after_midnight: list[tuple[Span, ...]] = [()] * 7
     for line in lines:
         found = _HOURS_TEXT.fullmatch(line.strip().lower())
         if found is None:
@@ -251,8 +251,8 @@ def parse_opening_hours(lines: Sequence[str]) -> OpeningHours | None:
                 begun[day] += ((begin, end),)
             else:
                 begun[day] += ((begin, _DAY_MINUTES),)
-                carried[(day + 1) % 7] += ((0, end),)
-    return OpeningHours(tuple(begun), tuple(carried))
+                after_midnight[(day + 1) % 7] += ((0, end),)
+    return OpeningHours(tuple(begun), tuple(after_midnight))
 
 
 def _weekdays(line: str, text: str | None) -> list[int]:

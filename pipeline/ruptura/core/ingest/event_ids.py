@@ -36,7 +36,7 @@ class EventIds(msgspec.Struct, array_like=True):
     rotated_at: Finite
 
     def is_repeated(self, event_id: str, clock: float, seconds: float, most: int) -> bool:
-        """Tell whether an event was seen before, and remember it.
+        """Return whether an event was seen before, and remember it.
 
         Args:
             event_id: Its identifier; what is remembered is its identity.

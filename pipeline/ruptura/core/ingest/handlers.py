@@ -1,7 +1,7 @@
 """What is done with the documents of each kind: how they are read, and where they go.
 
 Whatever a kind of document says, it belongs to a channel and to a moment, and goes to the open
-bucket of both. A handler finds its place there once for many events, and then adds them one by
+bucket of both. A handler finds the totals to add to once for many events, and then adds them one by
 one.
 """
 
@@ -31,9 +31,9 @@ class Handler(msgspec.Struct, frozen=True):
         read: Decodes bytes of at most `MAX_DOCUMENT_BYTES` and does no more; where it raises
             `FAULTS` or returns None, `decode` has to say what they are.
         decode: Decodes a record, or says why not. Raises nothing.
-        open: Returns the place of events in the open bucket of a channel, by index, in which there
+        open: Returns the totals of events in the open bucket of a channel, by index, in which there
             is room for so many metrics.
-        add: Adds an event, with its event time in seconds since the Unix epoch, to such a place;
+        add: Adds an event, with its event time in seconds since the Unix epoch, to such totals;
             tells whether there was room.
     """
 
@@ -44,7 +44,7 @@ class Handler(msgspec.Struct, frozen=True):
 
 
 def open_tickets(channel: OpenBuckets, index: int, _most_metrics: int) -> TicketBucket:
-    """Return the place of ticket events."""
+    """Return the totals of ticket events."""
     bucket = channel.tickets.get(index)
     if bucket is None:
         bucket = channel.tickets[index] = new_ticket_bucket()
@@ -57,15 +57,15 @@ and how many metrics the channel may have."""
 
 
 def open_metrics(channel: OpenBuckets, index: int, most_metrics: int) -> Metrics:
-    """Return the place of measurements."""
+    """Return the totals of measurements."""
     return channel.metrics.get(index) or {}, channel, index, most_metrics
 
 
-def add_metric(place: Metrics, event: Measurement, _occurred_at: float) -> bool:
-    """Add a measurement; tell whether there was room for its metric."""
-    total = place[0].get(event.metric)
+def add_metric(totals: Metrics, event: Measurement, _occurred_at: float) -> bool:
+    """Add a measurement; return whether there was room for its metric."""
+    total = totals[0].get(event.metric)
     if total is None:
-        sums, channel, index, most_metrics = place
+        sums, channel, index, most_metrics = totals
         metric, kinds = event.metric, channel.kinds
         if metric not in kinds:
             if len(kinds) >= most_metrics:

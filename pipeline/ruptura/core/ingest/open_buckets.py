@@ -97,19 +97,19 @@ class OpenBuckets:
         return min((*self.tickets, *self.metrics), default=None)
 
     def holds(self, index: int) -> bool:
-        """Tell whether anything came for a bucket that is still open."""
+        """Return whether anything came for a bucket that is still open."""
         return index in self.tickets or index in self.metrics
 
     def has_ever_held(self) -> bool:
-        """Tell whether anything has come at all."""
+        """Return whether anything has come at all."""
         return self.last_at != NOTHING_YET or self.pending() is not None
 
     def has_begun(self, index: int) -> bool:
-        """Tell whether anything has come for a bucket or for one before it."""
+        """Return whether anything has come for a bucket or for one before it."""
         return self.last_at != NOTHING_YET or self.holds(index)
 
     def is_over(self, index: int, end: float, expire_seconds: float) -> bool:
-        """Tell whether the channel has sent nothing for so long that it is taken to be gone."""
+        """Return whether the channel has sent nothing for so long that it is taken to be gone."""
         return end - self.last_at > expire_seconds and not self.holds(index)
 
     def renewed(self) -> OpenBuckets | None:

@@ -130,7 +130,7 @@ class PartitionBuckets:
         remembered, most = window.duplicate_seconds, window.duplicate_ids
         bucket = self.bucket_seconds
         handler = HANDLERS[self._config.topics[topic]]
-        read, open_place, add, see = handler.read, handler.open, handler.add, source.see
+        read, open_totals, add, see = handler.read, handler.open, handler.add, source.see
         index, begin, end = -1, 0.0, 0.0  # the bucket of the last event
         handles: dict[tuple[str, str], _Handle] = {}  # of that bucket, by service and channel
         cache: dict[int, dict[tuple[str, str], _Handle]] = {}  # the handles of all buckets
@@ -186,7 +186,7 @@ class PartitionBuckets:
                 if seen is None:
                     seen = channel.event_ids[topic] = EventIds(set(), set(), source.clock)
             else:
-                service, seen, place = handle
+                service, seen, totals = handle
             if record.key != service.key:
                 effects.misrouted[service.name] = effects.misrouted.get(service.name, 0) + 1
             if seen.is_repeated(event.event_id, source.clock, remembered, most):
@@ -195,9 +195,9 @@ class PartitionBuckets:
             if handle is None:
                 service.next_bucket = min(service.next_bucket, index)
                 self.changed[service.name] = service
-                place = open_place(channel, index, most_metrics)
-                handles[name] = service, seen, place
-            if not add(place, event, occurred_at):
+                totals = open_totals(channel, index, most_metrics)
+                handles[name] = service, seen, totals
+            if not add(totals, event, occurred_at):
                 text = f"Expected at most {most_metrics} metrics in a channel - at `$.metric`"
                 effects.rejections.append(Rejection(record, Reason.TOO_MANY_SERIES, text))
         source.next_offset = next_offset
@@ -210,7 +210,7 @@ class PartitionBuckets:
     def _find(
         self, record: Record, event: Event, index: int, source: Source, effects: Effects
     ) -> tuple[ServiceBuckets, OpenBuckets] | None:
-        """Return where an event belongs; None if it is not to be counted, which is told."""
+        """Return where an event belongs; None, and noted in the effects, if it does not count."""
         topic = record.topic
         service = self.services.get(event.service)
         if service is not None:
@@ -255,7 +255,7 @@ class PartitionBuckets:
         self._advance()
 
     def _advance(self) -> bool:
-        """Note how far buckets may close; tell whether any are due."""
+        """Note how far buckets may close; return whether any are due."""
         first_open = self.watermark.first_open()
         if first_open <= self._first_open:
             return False
@@ -270,7 +270,7 @@ class PartitionBuckets:
     # Out: buckets that are due.
 
     def end(self, service: ServiceBuckets, channel: str) -> bool:
-        """End a channel that is taken to be gone; tell whether what came after begins a new one."""
+        """End a channel taken to be gone; return whether what came after begins a new one."""
         is_renewed = service.end(channel)
         self._channels -= not is_renewed
         return is_renewed

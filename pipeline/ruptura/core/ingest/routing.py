@@ -8,7 +8,7 @@ so each internal partition holds, of each source, offsets that grow, but for rep
 can be told by their offsets. Sources keep clocks of their own: forwarders go at different paces,
 and the time of one must not make the records of another late.
 
-How far time has passed for a source is told by marks, which are written when all its records are.
+How far time has passed for a source is carried by marks, written after all its records.
 """
 
 from __future__ import annotations

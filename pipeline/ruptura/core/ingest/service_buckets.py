@@ -100,7 +100,7 @@ class ServiceBuckets:
         return phase
 
     def end(self, channel: str) -> bool:
-        """End a channel that is taken to be gone; tell whether what came after begins a new one."""
+        """End a channel taken to be gone; return whether what came after begins a new one."""
         self._calendars.pop(channel, None)
         renewed = self.channels[channel].renewed()
         if renewed is None:

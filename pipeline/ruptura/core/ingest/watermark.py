@@ -22,7 +22,7 @@ _END: Final = 2.3e11
 """No event time is later: the year 9258."""
 
 _SKEW_SECONDS: Final = 300.0
-"""How far a record's own time is believed to be ahead of the passing time."""
+"""How far a record's own time is assumed to be ahead at most of the passing time."""
 
 _NEVER: Final = -1
 
@@ -115,7 +115,7 @@ class Source:
         return max(self.last_at, self.ticked_at)
 
     def see(self, occurred_at: float, timestamp: float) -> bool:
-        """Note an event; tell whether `Watermark.turn` has to follow.
+        """Note an event; return whether `Watermark.turn` has to follow.
 
         Args:
             occurred_at: Event time.

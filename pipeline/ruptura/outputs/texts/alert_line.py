@@ -22,9 +22,9 @@ def alert_line(alert: Alert, zone: ZoneInfo | None = None) -> str:
         zone: Time zone to write times in; UTC if None.
     """
     style = STATUS_STYLES[alert.status]
-    place = escape(f"{alert.service}/{alert.channel}")
+    where = escape(f"{alert.service}/{alert.channel}")
     head = (
-        f"{_when(alert.updated_at, zone)} [{style}]{alert.status:<8}[/] {alert.kind:<8} {place:<28}"
+        f"{_when(alert.updated_at, zone)} [{style}]{alert.status:<8}[/] {alert.kind:<8} {where:<28}"
     )
     if alert.status == "resolved":
         lasted = alert.updated_at - alert.started_at

@@ -207,7 +207,7 @@ def clock(moment: float | None, zone: ZoneInfo) -> str:
 
 
 def is_change(alert: Alert) -> bool:
-    """Whether a document tells of a new status, and so gets a line of its own."""
+    """Whether a document has a new status, and so gets a line of its own."""
     return alert.reason != "updated"
 
 

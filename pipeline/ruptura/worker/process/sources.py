@@ -313,10 +313,10 @@ class Sources:
         watermarks: dict[TP, float] = {}
         for tp in held:
             intake = self.intakes.get(tp) or await self.adopt(tp)
-            heard = self.consumer.end(tp)
-            if intake is None or heard is None:
+            answer = self.consumer.end(tp)
+            if intake is None or answer is None:
                 continue
-            answered_at, end = heard
+            answered_at, end = answer
             newest = max(newest, answered_at)
             if end < intake.next_offset:
                 self._note_shrunk(tp, end, intake.next_offset)
