@@ -3,13 +3,13 @@
 The rules, for every page between `judged_from` and `ends` of the labels:
 
 - Only openings count (`ruptura.evaluation.pages`), at the time at which they could be sent.
-- A page fits a rupture if it names its service and one of its channels, and was told from the
+- A page fits a rupture if it names its service and one of its channels, and was sent from the
   onset (included) until `GRACE_SECONDS` after the end (included).
 - A page belongs to the first rupture, by onset, that it fits and that no page was found to belong
   to before: that rupture is found. A page that fits only ruptures already found is a further page:
   neither true nor false. Those on a channel that had paged for that rupture before are `repeated`.
 - Every other page is a false alarm. One that names the service and a channel of a labelled
-  non-event, and was told between its begin and `GRACE_SECONDS` after its end, is also a page on
+  non-event, and was sent between its begin and `GRACE_SECONDS` after its end, is also a page on
   that non-event.
 - Ruptures whose onset lies before `judged_from` are not judged; their pages are neither true nor
   false.
@@ -28,7 +28,7 @@ from ruptura.evaluation.pages import Page
 from ruptura.simulator.labels import Labels, NonEvent, Rupture
 
 GRACE_SECONDS: Final = 900.0
-"""How long after the last effect a page may still be told: evidence added up over buckets lags by
+"""How long after the last effect a page may still be sent: evidence added up over buckets lags by
 some minutes, and the horizon of a warning is as long."""
 
 WEEK_SECONDS: Final = 604_800.0
@@ -78,7 +78,7 @@ def judge(pages: Iterable[Page], labels: Labels) -> Verdict:
     """Match pages against labels, by the rules above."""
     begin, end = labels.judged_from.timestamp(), labels.ends.timestamp()
     ruptures = sorted(labels.ruptures, key=lambda rupture: (rupture.onset, rupture.name))
-    told: dict[str, float] = {}
+    found_at: dict[str, float] = {}
     paged: set[tuple[str, str]] = set()
     false_alarms: list[Page] = []
     on_quiet: list[Page] = []
@@ -92,16 +92,16 @@ def judge(pages: Iterable[Page], labels: Labels) -> Verdict:
             if any(_disturbs(page, quiet) for quiet in labels.quiet):
                 on_quiet.append(page)
             continue
-        missing = [rupture for rupture in fitting if rupture.name not in told]
+        missing = [rupture for rupture in fitting if rupture.name not in found_at]
         found = missing[0] if missing else fitting[0]
         if missing:
-            told[found.name] = page.at
+            found_at[found.name] = page.at
         elif (found.name, page.channel) in paged:
             repeated += 1
         paged.add((found.name, page.channel))
     return Verdict(
         [
-            _judged(rupture, told.get(rupture.name))
+            _judged(rupture, found_at.get(rupture.name))
             for rupture in ruptures
             if rupture.onset >= labels.judged_from
         ],
@@ -113,7 +113,7 @@ def judge(pages: Iterable[Page], labels: Labels) -> Verdict:
     )
 
 
-def _judged(rupture: Rupture, told: float | None) -> Judged:
+def _judged(rupture: Rupture, found_at: float | None) -> Judged:
     return Judged(
         rupture.name,
         rupture.kind,
@@ -121,7 +121,7 @@ def _judged(rupture: Rupture, told: float | None) -> Judged:
         rupture.gradual,
         rupture.onset.timestamp(),
         None if rupture.breach is None else rupture.breach.timestamp(),
-        told,
+        found_at,
     )
 
 

@@ -106,7 +106,7 @@ def _right_and_wrong(axes: Any, figures: Mapping[str, Figures]) -> None:
 
 def _leads(axes: Any, verdicts: Mapping[str, Sequence[Verdict]]) -> None:
     felt = {name: _gradual_and_felt(each) for name, each in verdicts.items()}
-    told = {
+    warned = {
         name: np.sort(
             [-each / 60.0 for rupture in felt[name] if (each := lead(rupture)) is not None]
         )
@@ -114,24 +114,24 @@ def _leads(axes: Any, verdicts: Mapping[str, Sequence[Verdict]]) -> None:
         if felt[name]
     }
     early = -EARLY_SECONDS / 60.0
-    every = np.concatenate([[2.0 * early, -early], *told.values()])
+    every = np.concatenate([[2.0 * early, -early], *warned.values()])
     margin = 0.05 * (every.max() - every.min())
     begin, end = every.min() - margin, every.max() + margin
     for index, name in enumerate(verdicts):
-        if name not in told:
+        if name not in warned:
             continue
         count = len(felt[name])
-        share = np.arange(len(told[name]) + 1) / count
+        share = np.arange(len(warned[name]) + 1) / count
         axes.step(
-            [begin, *told[name], end],
+            [begin, *warned[name], end],
             [*share, share[-1]],
             where="post",
             color=f"C{index}",
             linewidth=3 if name == RUPTURA else 1,
             zorder=3 if name == RUPTURA else 2,
-            label=f"{name}: {np.sum(told[name] <= early)} of {count} early",
+            label=f"{name}: {np.sum(warned[name] <= early)} of {count} early",
         )
-    if not told:
+    if not warned:
         _lack(axes, "no gradual ruptures that customers felt")
     axes.axvline(0.0, color="black", linewidth=1, label="customers feel it")
     axes.axvspan(
@@ -142,7 +142,7 @@ def _leads(axes: Any, verdicts: Mapping[str, Sequence[Verdict]]) -> None:
     axes.set_xlabel("minutes before (-) or after customers feel it")
     axes.set_ylim(0.0, 1.05)
     axes.yaxis.set_major_formatter(_percent)
-    axes.set_ylabel("told by then")
+    axes.set_ylabel("found by then")
     axes.grid(alpha=0.3)
     _legend(axes)
 

@@ -45,7 +45,7 @@ def figures_table(title: str, rows: Mapping[str, Figures], heading: str = "detec
         )
     table.caption = (
         "Medians in minutes. Lead: from page to breach; to detect: from onset to page; "
-        "early: gradual ruptures told 5 min or more before the breach."
+        "early: gradual ruptures found 5 min or more before the breach."
     )
     return table
 

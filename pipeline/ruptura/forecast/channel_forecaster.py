@@ -106,7 +106,7 @@ class ChannelForecaster:
             judged = _judged_worst(objective, worst, readings, path)
             if judged is not None:
                 found[objective] = judged
-        return self._told(found, is_queue_known=path is not None)
+        return self._forecasts(found, is_queue_known=path is not None)
 
     def _skip(self) -> None:
         if self._queue is not None:
@@ -166,7 +166,7 @@ class ChannelForecaster:
             return self._waits.by_trend()
         return None
 
-    def _told(
+    def _forecasts(
         self, found: Mapping[Objective, Judged], *, is_queue_known: bool
     ) -> tuple[Forecast, ...]:
         """Return forecasts; only of the most probable breach is there anything to say."""
@@ -176,15 +176,15 @@ class ChannelForecaster:
                 objective,
                 judged,
                 by_path=is_queue_known and objective in _QUEUED,
-                is_told=judged.probability >= max(highest, CALM),
+                is_explained=judged.probability >= max(highest, CALM),
             )
             for objective, judged in found.items()
         )
 
     def _forecast(
-        self, objective: Objective, judged: Judged, *, by_path: bool, is_told: bool
+        self, objective: Objective, judged: Judged, *, by_path: bool, is_explained: bool
     ) -> Forecast:
-        breach = self._breach(objective, judged, by_path=by_path) if is_told else None
+        breach = self._breach(objective, judged, by_path=by_path) if is_explained else None
         return Forecast(
             objective,
             judged.probability,

@@ -38,7 +38,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 class Tick(msgspec.Struct, frozen=True, gc=False):
     """That time has passed for one source: all its records up to `now` have been seen.
 
-    Shells send it only when they have read a partition to its end, so that a
+    Runners send it only when they have read a partition to its end, so that a
     backlog is never mistaken for silence.
 
     Attributes:

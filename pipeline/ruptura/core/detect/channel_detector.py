@@ -246,9 +246,9 @@ class ChannelDetector:
             for metric, observed in observations.metrics
             if observed is not None and kinds[metric] == "ratio"
         }
-        told = self._config.registry.measured(values)
-        readings = {measure: values[series] for measure, series in told.items()}
-        if told.get("handle_time", "").startswith(TICKETS):
+        by_measure = self._config.registry.measured(values)
+        readings = {measure: values[series] for measure, series in by_measure.items()}
+        if by_measure.get("handle_time", "").startswith(TICKETS):
             readings["handle_time"] = readings["handle_time"][0], float(observations.handled)
         # Nothing is forecast of a planned window, and nothing from what went on inside it.
         return self._forecaster.update(readings, is_open=phase.open and not phase.muted)
