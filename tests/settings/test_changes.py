@@ -60,6 +60,14 @@ def test_a_change_warms_up_exactly_where_it_changes_the_shape_of_the_state(
     assert warms_up == (settings_hash(before) != settings_hash(after))
 
 
+@pytest.mark.parametrize("repartition", [False, True])
+def test_the_number_of_partitions_shapes_the_state_where_it_decides_where_services_are(
+    repartition: bool,
+) -> None:
+    four, eight = (of(topics={"repartition": repartition, "partitions": n}) for n in (4, 8))
+    assert (settings_hash(four) != settings_hash(eight)) == repartition
+
+
 def test_equal_settings_do_not_differ() -> None:
     assert changes(of(services={"aurora": {}}), of()) == []
 

@@ -15,8 +15,9 @@ import pytest
 from aiohttp import ClientSession
 from confluent_kafka import Producer
 from faust.types import TP
+from structlog.testing import capture_logs
 
-from ruptura.assembly.build import input_topics
+from ruptura.assembly.build import build_engine, input_topics
 from ruptura.core.contracts.record import Record
 from ruptura.core.engine import Config
 from ruptura.outputs.prometheus.metrics import CONTENT_TYPE
@@ -88,6 +89,33 @@ def test_another_level_of_the_log_is_taken_over_with_the_settings(
     monkeypatch.setattr(logs, "configure", lambda level, _style: levels.append(level))
     asyncio.run(scenario())
     assert levels == ["debug"]
+
+
+@pytest.mark.parametrize("repartition", [False, True])
+def test_another_number_of_partitions_in_the_settings_is_ignored_with_one_line_and_the_rest_holds(
+    monkeypatch: pytest.MonkeyPatch, repartition: bool
+) -> None:
+    def settings(**topics: int) -> Settings:
+        tables = {"topics": {"repartition": repartition, **topics}}
+        return msgspec.convert(tables, Settings)
+
+    engine = build_engine(settings(partitions=6))
+
+    async def reconfigure(config: Config) -> None:
+        engine.reconfigure(config)  # refuses what is shaped otherwise
+
+    async def scenario() -> None:
+        made = worker.Worker(settings(partitions=6), 6, 7071, pages.Pages(Settings()))
+        stepper = SimpleNamespace(reconfigure=reconfigure)
+        monkeypatch.setattr(made, "_made", SimpleNamespace(stepper=stepper))
+        await made._apply(settings(partitions=8))
+        await made._apply(settings(partitions=6))
+
+    with capture_logs() as lines:
+        asyncio.run(scenario())
+    [line] = lines
+    assert "topics.partitions; it is ignored" in line["event"]
+    assert (line["topics"], line["settings"]) == (6, 8)
 
 
 def with_kafka(**changes: object) -> Settings:

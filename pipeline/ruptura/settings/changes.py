@@ -17,7 +17,8 @@ _MOST_REFUSALS: Final = 5
 """Refused keys that are named in one line; the others are counted."""
 
 _HARMLESS: Final = (TakesEffect.NOW, TakesEffect.TOPICS)
-"""What a worker that runs takes over; of keys for topics it takes no note."""
+"""What a worker that runs takes over. Of keys for topics it takes no note: it goes by the topics
+that there are, also where their number of partitions shapes the state."""
 
 
 class Change(msgspec.Struct, frozen=True):

@@ -144,7 +144,9 @@ class TopicSettings(Section, frozen=True):
         Meta(
             ge=1,
             le=10_000,
-            description="Partitions of each topic; the most workers.",
+            description="Partitions that topics are created with; the most workers. A worker "
+            "goes by what its topics have; with repartition, another number there warms up every "
+            "series of every service anew.",
             extra=TOPICS | {"unit": "partitions"},
         ),
     ] = 4

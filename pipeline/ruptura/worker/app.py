@@ -117,7 +117,10 @@ class Worker:
         await self._processor.run()
 
     def _as_found(self, settings: Settings) -> Settings:
-        """Return settings with as many partitions as the topics really have."""
+        """Return settings with as many partitions as the topics really have.
+
+        With repartition the number shapes the state: what a file says of it must change nothing.
+        """
         topics = msgspec.structs.replace(settings.topics, partitions=self._partitions)
         return msgspec.structs.replace(settings, topics=topics)
 
@@ -127,11 +130,13 @@ class Worker:
 
     async def _apply(self, settings: Settings) -> None:
         """Put settings into force, of which no key that differs needs a restart."""
-        former, settings = self._settings.worker, self._as_found(settings)
+        former, configured = self._settings.worker, settings.topics.partitions
+        settings = self._as_found(settings)
         await self._processor.stepper.reconfigure(build_config(settings))
         self._settings = settings
         if settings.worker.log_level != former.log_level:
             logs.configure(settings.worker.log_level, settings.worker.log_format)
+        preflight.compare_partitions(self._partitions, configured)
 
     async def _watch(self) -> None:
         """While Kafka does not answer, find out whether it is there at all, and say so."""

@@ -69,13 +69,18 @@ async def check_topics(settings: Settings) -> int:
             f"these topics must have equally many partitions: {sizes}; see `ruptura topics check`"
         )
     [partitions] = counts
-    if partitions != topics.partitions:
+    compare_partitions(partitions, topics.partitions)
+    return partitions
+
+
+def compare_partitions(found: int, configured: int) -> None:
+    """Warn where `topics.partitions` is not what the topics have: theirs counts."""
+    if found != configured:
         _log.warning(
             "the topics have another number of partitions than topics.partitions; it is ignored",
-            topics=partitions,
-            settings=topics.partitions,
+            topics=found,
+            settings=configured,
         )
-    return partitions
 
 
 async def probe(settings: Settings) -> str | None:
