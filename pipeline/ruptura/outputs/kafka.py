@@ -32,6 +32,8 @@ class Topic(Protocol):
 class KafkaSink:
     """Sends documents as they are applied, and remembers which are not acknowledged.
 
+    For workers: it applies inside a running event loop only.
+
     Args:
         alerts, dead_letters: Their topics.
         dead_lettered: Is called with the number of dead letters that the brokers have got.

@@ -1,8 +1,23 @@
 """The protocol of outputs: what a step of the engine led to goes to each of a list of sinks.
 
-Worker, replay and evaluations compose such a list and know no more of an output. A sink applies
-effects at once, in order; what it has taken over is safe when `flush` has returned, and only then
-a worker commits the positions of the records that led to it.
+Worker, replay and evaluations compose such a list and know no more of an output.
+
+- `apply` gets the effects of each step once, in the order of the steps. It takes them over and
+  returns: it does not wait for brokers, and takes no longer than it needs to write or encode them.
+- What was applied is **safe** once it would outlive this process as far as the output promises:
+  with Kafka, when all in-sync replicas have acknowledged it. Metrics, lines of a file and of a log
+  promise nothing beyond `apply`; whoever opened a file closes it.
+- `flush` returns when all that was applied before is safe, and raises otherwise. Only after it has
+  returned does a worker write the state that reflects the step, and commit the positions.
+- A failure of either ends the worker, without a checkpoint: to go on would be to commit records
+  whose alerts nobody has. The next start repeats what came since the last checkpoint, and with it
+  the same documents (an alert has the same `alert_id` and `sequence`). Hence a sink may not forget
+  what has failed: each later `flush` raises, too. A sink that can lose an output without harm
+  deals with the error itself.
+- A worker calls both inside its event loop, `apply` from one task at a time; more may be applied
+  while a `flush` waits. A replay applies outside of any event loop, and flushes once, at the end,
+  in one of its own. So a sink that needs a loop to apply (Kafka's does) is for workers alone, and
+  says so; what shall serve both may use one in `flush` only.
 """
 
 from __future__ import annotations
@@ -13,17 +28,25 @@ from ruptura.core.contracts.effects import Effects
 
 
 class Sink(Protocol):
-    """An output."""
+    """An output; the module says what it promises, and is promised."""
 
     @property
     def pending(self) -> int:
         """Documents that were applied and are not known to be safe."""
 
     def apply(self, effects: Effects) -> None:
-        """Take over the outcome of a step; never waits for others."""
+        """Take over the outcome of a step; never waits for others.
+
+        Raises:
+            OSError: it cannot be written, where it is written at once.
+        """
 
     async def flush(self) -> None:
-        """Wait until all that was applied so far is safe; raises what keeps it from being so."""
+        """Wait until all that was applied so far is safe.
+
+        Raises:
+            Exception: what keeps it from being so; so does each later call.
+        """
 
 
 class ImmediateSink:
