@@ -219,7 +219,7 @@ async def hang(self):
     if self._sources.intakes:
         async with self.stepper.lock:
             await asyncio.sleep(1e9)
-processor.Processor._step = hang
+processor.Processor._process_queued = hang
 """
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,8 +18,10 @@ from ruptura.settings import Settings
 from ruptura.worker.health import Health
 from ruptura.worker.pace import Pace
 from ruptura.worker.process import membership, stepper
+from ruptura.worker.process.intake import Intake
 from ruptura.worker.process.processor import Processor
 from ruptura.worker.routes.input_queue import QueuedBatch
+from ruptura.worker.transport.batch import Batch
 
 TICKETS_0 = TP("ruptura.tickets", 0)
 
@@ -43,6 +45,7 @@ class Scene:
     def __init__(self) -> None:
         self.seen: list[str] = []
         self._left = 3
+        self._steps_left = -1
         self.topic = Topic()
         metrics = SimpleNamespace(
             pending=0,
@@ -54,26 +57,38 @@ class Scene:
             jumped=None,
             state_refused=None,
             observe_processing=lambda _seconds, _records: None,
+            observe_lag=lambda _now: self.seen.append("lag"),
         )
-        app = SimpleNamespace(topic=lambda *_, **__: self.topic, should_stop=False)
+        self.app = app = SimpleNamespace(
+            topic=lambda *_, **__: self.topic,
+            should_stop=False,
+            rebalancing=False,
+            tables=SimpleNamespace(
+                recovery=SimpleNamespace(completed=SimpleNamespace(is_set=lambda: True)),
+                actives_ready=True,
+            ),
+            consumer=SimpleNamespace(commit_positions=self._committed),
+        )
         engine = SimpleNamespace(
             due=lambda: (0, "aurora") if self._left else None,
-            ingest=lambda records: (len(records), Effects()),
+            ingest=self._ingest,
+            partitions=lambda: (),
             close=self._close,
             forget=self._forget,
             position=lambda *_: None,
             reconfigure=lambda _config: self.seen.append("reconfigured"),
         )
         self.now = 0.0
+        self.health = Health(lambda: self.now)
         self._is_member: Callable[[], Awaitable[bool]] = self._yes
         made: Any = Processor
         self.subject = made(
             app,
             Settings(),
             Pace(),
-            SimpleNamespace(),
+            SimpleNamespace(changelogs=dict),
             metrics,
-            Health(lambda: 0.0),
+            self.health,
             engine,
             lambda: self.now,
             self._ask,
@@ -96,8 +111,32 @@ class Scene:
         self._left = 3
 
     async def step(self) -> None:
-        assert math.isfinite(await self.subject.stepper.step([]))
+        assert math.isfinite(await self.subject.stepper.step_in_portions([]))
         await self.subject._sinks.flush()
+
+    async def catch_up(self, steps: int) -> None:
+        """Run, with records of which more come faster than they are stepped, a second a step."""
+        self.subject._sources.intakes[TICKETS_0] = Intake(0)
+        self._steps_left = steps
+
+        async def stream() -> AsyncIterator[Any]:
+            offset = 0
+            while not self.app.should_stop:
+                record = Record(*TICKETS_0, offset, 0.0, None, b"")
+                yield SimpleNamespace(value=Batch(TICKETS_0, offset, offset + 1, [record], 1))
+                offset += 1
+                await asyncio.sleep(0.0)
+
+        await asyncio.gather(self.subject.feed(stream()), self.subject.run())
+
+    def _ingest(self, records: list[Record]) -> tuple[int, Effects]:
+        self.now += 1.0
+        self._steps_left -= 1
+        self.app.should_stop = self._steps_left == 0
+        return len(records), Effects()
+
+    async def _committed(self, _positions: dict[TP, int]) -> bool:
+        return True
 
     def _close(self, _partition: int, _service: str) -> Effects:
         number = 4 - self._left
@@ -161,10 +200,9 @@ def test_of_partitions_that_are_taken_away_amid_a_step_nothing_more_is_told() ->
 
 def test_other_settings_wait_for_the_end_of_a_step() -> None:
     async def scenario(scene: Scene) -> None:
-        scene.subject._next_tick = math.inf
         record = Record(*TICKETS_0, 1, 0.0, None, b"")
         scene.subject._queue.put(QueuedBatch(0, [record], 1, lambda: None))
-        stepping = asyncio.ensure_future(scene.subject._step())
+        stepping = asyncio.ensure_future(scene.subject._process_queued())
         while "told 1" not in scene.seen:
             await asyncio.sleep(0.0)
         assert not stepping.done()
@@ -173,6 +211,19 @@ def test_other_settings_wait_for_the_end_of_a_step() -> None:
 
     seen = play(scenario).seen
     assert seen.index("told 1") < seen.index("told 3") < seen.index("reconfigured")
+
+
+def test_a_worker_that_catches_up_for_long_is_answered_and_shows_how_far_it_is() -> None:
+    async def scenario(scene: Scene) -> None:
+        # No session ends in this test, however long it takes.
+        scene.subject._membership.end()
+        await scene.catch_up(100)
+
+    scene = play(scenario)
+    assert scene.now >= 100.0
+    assert scene.health.age("poll") <= 2.0
+    assert scene.health.partitions == 1
+    assert "lag" in scene.seen
 
 
 def test_what_was_taken_away_before_a_step_does_not_silence_it() -> None:

@@ -120,6 +120,7 @@ class Processor:
         self._forwarding.set_result(None)
         self._has_work = asyncio.Event()
         self._next_tick = 0.0
+        self._next_note = 0.0
         self._failed = False
         self._records = 0
         self.has_finished = False
@@ -138,6 +139,7 @@ class Processor:
     async def _receive_all(self, stream: AsyncIterator[Any]) -> None:
         async for event in stream:
             if await self._receiver.receive(event.value):
+                self._health.heartbeat("poll")  # also while the queue never runs empty
                 self._has_work.set()
 
     async def revoke(self, revoked: set[TP]) -> None:
@@ -168,10 +170,10 @@ class Processor:
             self._guard(self._checkpointer.run(lambda: self._app.should_stop))
         )
         self._forwarding = asyncio.ensure_future(self._guard(self._route.run()))
-        await self._guard(self._step_on())
+        await self._guard(self._process_until_stopped())
         await saving
 
-    async def _step_on(self) -> None:
+    async def _process_until_stopped(self) -> None:
         while not self._app.should_stop:
             self._health.heartbeat("step")
             if not self._sources.are_settled:
@@ -179,7 +181,10 @@ class Processor:
                 self._membership.see()
             elif await self._membership.is_confirmed():
                 self._health.heartbeat("assignment")
-                await self._step()
+                await self._process_queued()
+                if self._is_time_due():
+                    await self._pass_time()
+                self._note_progress()
             await self._pause()
 
     async def _pause(self) -> None:
@@ -199,7 +204,7 @@ class Processor:
         try:
             self._membership.end()
             while self._queue:
-                await self._step()
+                await self._process_queued()
             await asyncio.wait([self._forwarding])
             await self._checkpointer.save()
         except Exception as error:  # noqa: BLE001 - the end must come, and say why it is not clean
@@ -231,43 +236,55 @@ class Processor:
         logs.mute_libraries()
         await self._app.crash(error)
 
-    async def _step(self) -> None:
-        """Step the engine with what waits, and with ticks for what was read to its end."""
-        if self._queue:
-            async with self.stepper.lock:
-                records = self._queue.take(_MOST_AT_ONCE)
-                self._records += len(records)
-                self._checkpointer.unsaved += len(records)
-                seconds = await self.stepper.step(records)
-                self._metrics.observe_processing(seconds, len(records))
-        if not self._may_outrun_queue():
-            await self._let_time_pass()
+    async def _process_queued(self) -> None:
+        """Step the engine with the next records that wait, if any do."""
+        if not self._queue:
+            return
+        async with self.stepper.lock:
+            records = self._queue.take(_MOST_AT_ONCE)
+            self._records += len(records)
+            self._checkpointer.unsaved += len(records)
+            seconds = await self.stepper.step_in_portions(records)
+            self._metrics.observe_processing(seconds, len(records))
 
-    def _may_outrun_queue(self) -> bool:
+    def _is_time_due(self) -> bool:
+        """Whether to look at how far time has passed."""
+        if time.monotonic() < self._next_tick or self._would_outrun_queue():
+            return False
+        return self._sources.are_settled  # which may have changed during a step
+
+    def _would_outrun_queue(self) -> bool:
         """Whether time would pass for the engine before it has what waits."""
         return self._route.outruns_queue and bool(self._queue)
 
-    async def _let_time_pass(self) -> None:
-        """Return how far time has passed, of each partition that was read to its end."""
-        now = time.monotonic()
-        if now < self._next_tick or not self._sources.are_settled:
-            return
-        self._next_tick = now + self._pace.tick_seconds
-        self._metrics.observe_lag(time.time())
-        watermarks, heard = await self._sources.idle_watermarks()
-        self._health.partitions = len(self._sources.intakes)
-        self._health.state_bytes = sum(held.size for held in self._table.changelogs().values())
-        if heard:
+    async def _pass_time(self) -> None:
+        """Step the engine with how far time has passed in partitions that were read to their end.
+
+        Also shows whether Kafka answers where nothing comes.
+        """
+        self._next_tick = time.monotonic() + self._pace.tick_seconds
+        watermarks, is_answered = await self._sources.idle_watermarks()
+        if is_answered:
             self._health.heartbeat("poll")
-        if self._may_outrun_queue():
+        if self._would_outrun_queue():  # records came meanwhile
             return
         ticks = self._route.pass_time(watermarks)
         if not ticks:
             return
         async with self.stepper.lock:
-            held = self._sources.intakes
+            held = self._sources.intakes  # some may have been lost while we waited for the lock
             ours = [tick for tick in ticks if TP(tick.topic, tick.partition) in held]
-            await self.stepper.step(ours)
+            await self.stepper.step_in_portions(ours)
+
+    def _note_progress(self) -> None:
+        """Note lag and what is held, once a tick, be the queue empty or not."""
+        now = time.monotonic()
+        if now < self._next_note:
+            return
+        self._next_note = now + self._pace.tick_seconds
+        self._metrics.observe_lag(time.time())
+        self._health.partitions = len(self._sources.intakes)
+        self._health.state_bytes = sum(held.size for held in self._table.changelogs().values())
 
     # Out: documents and checkpoints.
 

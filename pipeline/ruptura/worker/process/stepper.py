@@ -57,11 +57,14 @@ class Stepper:
         async with self.lock:
             self._engine.reconfigure(config)
 
-    async def step(self, inputs: Sequence[Input]) -> float:
-        """Step the engine, letting others run between portions; return its seconds.
+    async def step_in_portions(self, inputs: Sequence[Input]) -> float:
+        """Step the engine, as `Engine.step` does, but publish and let others run between portions.
 
         Called with the lock held. It is given up where partitions are lost: a rebalance takes all
         of them from the engine, and what was stepped comes again.
+
+        Returns:
+            The seconds that the engine took.
         """
         seconds, losses = 0.0, self._membership.losses
         waiting = deque(runs(inputs))
