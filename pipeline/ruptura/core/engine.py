@@ -192,7 +192,7 @@ class Engine:
         """Take the state of a service back; the clocks of its partition are loaded before.
 
         Returns:
-            Which components begin anew, and why; none where all is as it was.
+            Which components begin anew, or what of them, and why; none where all is as it was.
 
         Raises:
             RuntimeError: buckets of the partition are due.

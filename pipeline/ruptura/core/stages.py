@@ -2,8 +2,10 @@
 
     records -> ingest -> closed buckets -> series -> detect -> decide -> alerts
 
-Each knows those before it alone, and keeps what it remembers of a service to itself. What is in
-no stage: in which order the channels and services of a partition are taken through them.
+Each may import those below it alone: `decide > detect > ingest > series > contracts`. Ingest stands
+above series because it adds events up to the totals of which series are made. Each keeps what it
+remembers of a service to itself. What is in no stage: in which order the channels and services of a
+partition are taken through them.
 """
 
 from __future__ import annotations
@@ -33,6 +35,9 @@ from ruptura.core.series.observations import MetricKind, observe
 PORTION: Final = 500
 """Closed buckets, of series and channels together, after which a bucket of a large service is
 continued by the next call: they take 5 to 10 ms."""
+
+_NAMED: Final = 3
+"""Series or channels that are named of those that begin anew for one reason."""
 
 Reforecast = Sequence[tuple[ChannelDetector, Forecaster | None, Mapping[str, MetricKind]]]
 """Detectors with the forecaster that each goes on with, and what the metrics of its channel are."""
@@ -121,30 +126,48 @@ class _Service:
         learned: Mapping[str, ChannelDetectorState],
         *,
         kinds: Mapping[str, Mapping[str, MetricKind]],
-    ) -> None:
+    ) -> Sequence[str]:
         """Restore what channels have learned; ValueError, and nothing changes, if it is not valid.
 
         Args:
             learned: By channel.
             kinds: What the metrics of each channel are; without a state its detectors begin anew.
+
+        Returns:
+            Which series begin anew in whole or in part, and why.
         """
         detectors = {}
+        anew: list[tuple[str, str]] = []
         for channel, known in kinds.items():
             detectors[channel] = self._fresh(channel)
             if channel in learned:
-                detectors[channel].load(learned[channel], known)
+                found = detectors[channel].load(learned[channel], known)
+                anew += [(f"{channel} {series}", reason) for series, reason in found]
         self.detectors = detectors
+        return _by_reason(anew)
 
-    def load_forecasters(self, learned: Mapping[str, Mapping[str, bytes]]) -> None:
-        """Take back the states of forecasters; ValueError if one does not fit: it begins anew."""
-        refused = None
+    def load_forecasters(self, learned: Mapping[str, Mapping[str, bytes]]) -> Sequence[str]:
+        """Take back the states of forecasters; return which begin anew, and why."""
+        anew: list[tuple[str, str]] = []
         for channel, detector in self.detectors.items():
             try:
-                detector.load_forecaster(learned.get(channel, {}))
+                found = detector.load_forecaster(learned.get(channel, {}))
             except ValueError as error:
-                refused = error
-        if refused is not None:
-            raise refused
+                found = [str(error)]
+            anew += [(channel, reason) for reason in found]
+        return _by_reason(anew)
+
+
+def _by_reason(anew: Sequence[tuple[str, str]]) -> Sequence[str]:
+    """Say each reason once, with some of those that it is true of: thousands may be."""
+    names: dict[str, list[str]] = {}
+    for name, reason in anew:
+        names.setdefault(reason, []).append(name)
+    return [
+        f"{reason}: {', '.join(found[:_NAMED])}"
+        + (f" and {len(found) - _NAMED} more" if len(found) > _NAMED else "")
+        for reason, found in names.items()
+    ]
 
 
 class Stages:
@@ -303,24 +326,27 @@ class Stages:
         """Take the state of a service back.
 
         Returns:
-            Which components begin anew, and why; none where all is as it was.
+            Which components begin anew, or what of them, and why; none where all is as it was.
 
         Raises:
             ValueError: the bytes are damaged, of another version, or shaped by other settings.
         """
         found = states.load_service(self._config.shape, state)
         refused = found.refused
+        anew: list[str] = []
         buckets = ServiceBuckets(service, self._config.ingest.calendar)
         buckets.resume(found.progress, self.buckets.bucket_seconds)
         kept = _Service(service, self._config)
 
-        def fits(component: str, load: Callable[[Any], None]) -> bool:
+        def fits(component: str, load: Callable[[Any], Sequence[str] | None]) -> bool:
             """Load a component, if it fits."""
             if component not in refused:
                 try:
-                    load(found.components[component])
+                    parts = load(found.components[component])
                 except ValueError as error:
                     refused[component] = str(error)
+                else:
+                    anew.extend(f"{component}: {part}" for part in parts or ())
             return component not in refused
 
         if not fits(states.OPEN_BUCKETS, buckets.load_open):
@@ -333,4 +359,4 @@ class Stages:
         fits(states.LIFECYCLES, kept.alerts.load)
         self.buckets.put(buckets)
         self._services[service] = kept
-        return [f"{component}: {why}" for component, why in refused.items()]
+        return [*(f"{component}: {why}" for component, why in refused.items()), *anew]

@@ -58,8 +58,8 @@ COMPONENTS: Final[Mapping[str, Component]] = {
 """The parts of a service's state, by name."""
 
 
-class Versioned(msgspec.Struct, frozen=True, array_like=True):
-    """A component as bytes."""
+class Encoded(msgspec.Struct, frozen=True, array_like=True):
+    """A component with its version, as bytes."""
 
     version: tuple[int, ...]
     state: msgspec.Raw
@@ -77,8 +77,8 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
 
     version: int
     shape: str
-    core: Versioned
-    components: dict[str, Versioned] = {}
+    core: Encoded
+    components: dict[str, Encoded] = {}
 
 
 class ServiceState(msgspec.Struct, frozen=True):

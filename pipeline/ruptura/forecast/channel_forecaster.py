@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from scipy.special import gammaincc
@@ -224,15 +224,13 @@ class ChannelForecaster:
             if isinstance(part, Queue) or not part.is_fresh
         }
 
-    def load(self, state: Mapping[str, bytes]) -> None:
-        """Take the state back; a part of another version starts afresh.
-
-        Raises:
-            ValueError: a part of it is no state.
-        """
-        for name, part in self._parts().items():
-            if name in state:
-                unpack(part, state[name])
+    def load(self, state: Mapping[str, bytes]) -> Sequence[str]:
+        """Take the state back; as the protocol."""
+        return [
+            f"{name} of another version"
+            for name, part in self._parts().items()
+            if name in state and not unpack(part, state[name])
+        ]
 
     def _parts(self) -> dict[str, Queue | WindowMean | Worst]:
         parts: dict[str, Queue | WindowMean | Worst] = {}

@@ -92,8 +92,10 @@ class Effects(msgspec.Struct, gc=False):
     Attributes:
         consumed: Records by topic (all of them, rejected ones too).
         late: Events by topic that came after their bucket had to close.
-        duplicates: Events by topic whose event_id was seen before.
-        repeated: Records by topic that a restored state reflects already, delivered once more.
+        duplicates: Events by topic that their producer sent twice: a new record, the same
+            event_id.
+        repeated: Records by topic that the broker delivered twice, as after a crash: an offset
+            that the restored state reflects already. They are no duplicates.
         misrouted: Events by service whose record key is not the service.
         evicted: Open tickets forgotten because a channel had too many.
         rejections: Refused records, each once.

@@ -328,29 +328,56 @@ class ChannelDetector:
         series = {name: detector.dump() for name, detector in self._detectors.items()}
         return ChannelDetectorState(series, self._last_signals)
 
-    def load(self, state: ChannelDetectorState, kinds: Mapping[str, MetricKind]) -> None:
-        """Take back what series have learned; ValueError if they could not have."""
+    def load(
+        self, state: ChannelDetectorState, kinds: Mapping[str, MetricKind]
+    ) -> Sequence[tuple[str, str]]:
+        """Take back what series have learned.
+
+        Returns:
+            Which series begin anew in whole or in part, and why; none where all is as it was.
+
+        Raises:
+            ValueError: they could not have learned it.
+        """
         for series, found in state.last_signals.items():
             if not found or not all(s.series == series and s.is_sound() for s in found):
                 raise ValueError(f"signals of {series!r} that could not be its own")
-        self._last_signals = state.last_signals
+        self._last_signals = dict(state.last_signals)
+        return self._load_series(state, kinds)
+
+    def _load_series(
+        self, state: ChannelDetectorState, kinds: Mapping[str, MetricKind]
+    ) -> Sequence[tuple[str, str]]:
+        anew: list[tuple[str, str]] = []
         for series, learned in state.series.items():
-            self._create(series, kinds).load(learned)
+            if series not in kinds and not self._config.registry.is_ticket(series):
+                reasons: Sequence[str] = ["no such series any more"]
+            else:
+                reasons = self._create(series, kinds).load(learned)
+            if reasons:
+                # What it said was said of what it had learned.
+                self._last_signals.pop(series, None)
+                anew += [(series, reason) for reason in reasons]
+        return anew
 
     def dump_forecaster(self) -> dict[str, bytes]:
         """Return the state of the forecaster, by part."""
         return {} if self._forecaster is None else self._forecaster.dump()
 
-    def load_forecaster(self, state: Mapping[str, bytes]) -> None:
-        """Take the state of the forecaster back; ValueError if it could not be one."""
+    def load_forecaster(self, state: Mapping[str, bytes]) -> Sequence[str]:
+        """Take the state of the forecaster back; result and errors as `Forecaster.load`."""
         forecaster = self._config.forecaster(self._service, self._channel)
-        if forecaster is not None:
-            forecaster.load(state)
-            self._forecaster = forecaster
+        if forecaster is None:
+            return ()
+        anew = forecaster.load(state)
+        self._forecaster = forecaster
+        return anew
 
     def learn_from(self, state: ChannelDetectorState, kinds: Mapping[str, MetricKind]) -> None:
-        """Take over what another channel has learned; ValueError if it could not have."""
-        for series, learned in state.series.items():
-            detector = self._create(series, kinds)
-            detector.load(learned)
+        """Take over what another channel has learned; ValueError if it could not have.
+
+        A series that is judged otherwise here has nothing to take over.
+        """
+        self._load_series(state, kinds)
+        for detector in self._detectors.values():
             detector.begin_anew()

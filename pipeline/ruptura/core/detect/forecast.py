@@ -140,11 +140,13 @@ class Forecaster(Protocol):
     def dump(self) -> dict[str, bytes]:
         """Return the state, small and explicit, by part, each with its version."""
 
-    def load(self, state: Mapping[str, bytes]) -> None:
+    def load(self, state: Mapping[str, bytes]) -> Sequence[str]:
         """Take the state back.
 
-        Parts that the objectives no longer ask for are dropped; one of another version starts
-        afresh.
+        Parts that the objectives no longer ask for are dropped.
+
+        Returns:
+            Which parts begin anew, and why; none where all is as it was.
 
         Raises:
             ValueError: the bytes are not a state of these parts.

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, Protocol
 import msgspec
 
 from ruptura.core.detect.scan_result import ScanResult
-from ruptura.core.detect.state import Component
+from ruptura.core.detect.state import Stateful
 from ruptura.core.ingest.calendar import Phase
 from ruptura.core.series.observations import Observation
 from ruptura.core.series.registry import SeriesSpec
@@ -72,7 +72,7 @@ class Expectation(msgspec.Struct, frozen=True, gc=False):
     known: float = 0.0
 
 
-class Baseline(Component, Protocol):
+class Baseline(Stateful, Protocol):
     """An online estimator of what is normal for one series. No clock, no chance, O(1)."""
 
     def expect_one(self, phase: Phase) -> Expectation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import ClassVar, Final
 
 import msgspec
@@ -30,12 +31,12 @@ from ruptura.core.detect.protocol import (
     Score,
 )
 from ruptura.core.detect.scan import STRIDE, Scales, ScanStatistic
-from ruptura.core.detect.state import Component, Versioned, restore, versioned
+from ruptura.core.detect.state import Stateful, Versioned, restore, versioned
 from ruptura.core.ingest.calendar import Phase
 from ruptura.core.series.observations import Observation
 from ruptura.core.series.registry import SeriesSpec
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 _OUTLIER_SECONDS: Final = 300.0
 """A deviation that lasts no longer is an outlier, and chance."""
@@ -50,11 +51,13 @@ class SeriesDetectorState(msgspec.Struct, frozen=True, array_like=True):
     Attributes:
         started: Start of its first bucket, in seconds since the Unix epoch; None: not yet.
         since: Start of the bucket in which the present deviation began; None: there is none.
-        baseline, dispersion, scan, calibration, gaps, presence: Its components.
+        shape: As `SeriesSpec.shape`, of the spec under which it was learned.
+        baseline, dispersion, scan, calibration, gaps, presence: Its parts.
     """
 
     started: Moment | None
     since: Moment | None
+    shape: str
     baseline: Versioned
     dispersion: Versioned
     scan: Versioned
@@ -348,35 +351,42 @@ class SeriesDetector:
         return SeriesDetectorState(
             None if self.started == NOT_YET else self.started,
             None if math.isnan(self.since) else self.since,
-            *(versioned(component) for component in self._components()),
+            self.spec.shape,
+            *(versioned(part) for part in self._parts().values()),
         )
 
-    def load(self, state: SeriesDetectorState) -> None:
-        """Take a state back.
+    def load(self, state: SeriesDetectorState) -> Sequence[str]:
+        """Take a state back, into a fresh detector.
 
-        A component of another version starts afresh. Without the estimator of what is normal the
-        series warms up anew, and what deviated from it is forgotten.
+        A state of another shape is not taken. A part of another version starts afresh. Without the
+        estimator of what is normal the series warms up anew, and what deviated from it is
+        forgotten.
+
+        Returns:
+            What begins anew, and why; none where all is as it was.
 
         Raises:
             ValueError: it is not the state of such a series.
         """
-        held = msgspec.structs.astuple(state)[2:]
-        kept = [
-            restore(component, found)
-            for component, found in zip(self._components(), held, strict=True)
+        if state.shape != self.spec.shape:
+            return [f"learned as {state.shape!r}, judged as {self.spec.shape!r}"]
+        anew = [
+            name for name, part in self._parts().items() if not restore(part, getattr(state, name))
         ]
         self.started = NOT_YET if state.started is None else state.started
         self.since = math.nan if state.since is None else state.since
-        if not kept[0]:
+        if "baseline" in anew:
             self.started = NOT_YET
             self.begin_anew()
+        return [f"{name} of another version" for name in anew]
 
-    def _components(self) -> tuple[Component, ...]:
-        return (
-            self._baseline,
-            self._dispersion,
-            self._scan,
-            self._calibration,
-            self._gaps,
-            self._presence,
-        )
+    def _parts(self) -> dict[str, Stateful]:
+        """The parts that remember, by their names in the state, and in its order."""
+        return {
+            "baseline": self._baseline,
+            "dispersion": self._dispersion,
+            "scan": self._scan,
+            "calibration": self._calibration,
+            "gaps": self._gaps,
+            "presence": self._presence,
+        }

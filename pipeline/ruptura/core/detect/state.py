@@ -1,8 +1,8 @@
-"""The state of a detector or a forecaster, component by component, each with its version.
+"""The state of a detector or a forecaster, part by part, each with its version.
 
-A component is a class with `VERSION`, the `STATE` struct that `dump` returns, and `load`, which
+A part is a class with `VERSION`, the `STATE` struct that `dump` returns, and `load`, which
 takes it back whole or raises ValueError and changes nothing. A version is raised when the struct
-or its meaning changes; then that component alone starts afresh from an older state.
+or its meaning changes; then that part alone starts afresh from an older state.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ _IS_LITTLE_ENDIAN: Final = array("H", [1]).tobytes()[0] == 1
 Code = Literal["d", "f"]
 
 Versioned = tuple[Tally, Any]
-"""Version and state of a component. The state is decoded only once its version is known."""
+"""Version and state of a part. The state is decoded only once its version is known."""
 
 
 _versioned = msgspec.msgpack.Decoder(Versioned)
 
 
-class Component(Protocol):
+class Stateful(Protocol):
     """A part of a detector or of a forecaster that remembers."""
 
     VERSION: ClassVar[int]
@@ -38,36 +38,36 @@ class Component(Protocol):
         """Take the state back.
 
         Raises:
-            ValueError: it is not a state of this component.
+            ValueError: it is not a state of this part.
         """
 
 
-def versioned(component: Component) -> Versioned:
-    """Return the state of a component beside its version."""
-    return component.VERSION, component.dump()
+def versioned(part: Stateful) -> Versioned:
+    """Return the state of a part beside its version."""
+    return part.VERSION, part.dump()
 
 
-def restore(component: Component, found: Versioned) -> bool:
-    """Load a component; return False, and leave it fresh, where the state is of another version.
+def restore(part: Stateful, found: Versioned) -> bool:
+    """Load a part; return False, and leave it fresh, where the state is of another version.
 
     Raises:
         ValueError: the version is right, the state is not.
     """
     version, state = found
-    if version != component.VERSION:
+    if version != part.VERSION:
         return False
-    component.load(msgspec.convert(state, component.STATE))
+    part.load(msgspec.convert(state, part.STATE))
     return True
 
 
-def pack(component: Component) -> bytes:
-    """Return the state of a component and its version as MessagePack."""
-    return msgspec.msgpack.encode(versioned(component))
+def pack(part: Stateful) -> bytes:
+    """Return the state of a part and its version as MessagePack."""
+    return msgspec.msgpack.encode(versioned(part))
 
 
-def unpack(component: Component, state: bytes) -> bool:
-    """Load a component from what `pack` returned; as `restore`."""
-    return restore(component, _versioned.decode(state))
+def unpack(part: Stateful, state: bytes) -> bool:
+    """Load a part from what `pack` returned; as `restore`."""
+    return restore(part, _versioned.decode(state))
 
 
 def vector_bytes(values: array[float] | bytes, code: Code = "d") -> bytes:

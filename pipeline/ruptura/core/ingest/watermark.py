@@ -1,8 +1,11 @@
 """Event time: how far each source has come, and how far their partition may close buckets.
 
-An event is late by the clock of its own source alone, and a bucket closes only when every source
-of the partition has passed it, so the outcome does not depend on the order in which the records
-of different topics are fetched (Akidau et al., The Dataflow Model, VLDB 2015).
+A bucket closes when the clock of every source of the partition has passed its end by the allowed
+lateness; an idle source counts as having come as far as its idle watermark. An event is late if the
+clock of its own source has passed its bucket so, or if the partition has closed that bucket. While
+no source is idle the second never comes without the first, so the outcome does not depend on the
+order in which the records of different topics are fetched (Akidau et al., The Dataflow Model, VLDB
+2015); with a source that is idle it depends on the ticks that found it so.
 """
 
 from __future__ import annotations

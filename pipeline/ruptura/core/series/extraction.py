@@ -70,6 +70,16 @@ class Extraction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 known = ", ".join(TicketTotals._fields)
                 raise ValueError(f"no total is called {name!r}; there are {known}")
 
+    @property
+    def text(self) -> str:
+        """What it is made of, in one line.
+
+        >>> Extraction(("seconds_waited",), ("waits",)).text
+        'seconds_waited / waits'
+        """
+        value = " + ".join(self.sum)
+        return f"{value} / {' + '.join(self.over)}" if self.over else value
+
 
 class TicketSeries(NamedTuple):
     """One series of tickets, ready to be extracted.

@@ -106,6 +106,17 @@ class SeriesSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     definition: str = ""
     source: Annotated[str, Meta(description="Where the definition comes from.")] = ""
 
+    @property
+    def shape(self) -> str:
+        """What shapes all that is learned of the series; of no use to one of another shape.
+
+        >>> SeriesSpec(family="gauge", scale="log").shape
+        'gauge, log'
+        """
+        if self.tickets is None:
+            return f"{self.family}, {self.scale}"
+        return f"{self.family}, {self.scale}, {self.tickets.text}"
+
     def concern(self, direction: Literal["above", "below"]) -> Concern | None:
         """Return what too high, or too low, a value means; None: nothing."""
         return self.above if direction == "above" else self.below
@@ -182,6 +193,11 @@ class Registry:
         if found is None or found.tickets is not None or (found.family == "ratio") is not is_ratio:
             return UNKNOWN_RATIO if is_ratio else UNKNOWN_GAUGE
         return found
+
+    def is_ticket(self, name: str) -> bool:
+        """Return whether a series of tickets has this name."""
+        found = self.specs.get(name)
+        return found is not None and found.tickets is not None
 
     def ticket(self, name: str) -> SeriesSpec:
         """Return how a series of tickets is judged.

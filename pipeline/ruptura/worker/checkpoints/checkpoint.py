@@ -257,7 +257,7 @@ class Checkpoints:
                     if anew:
                         refused += 1
                         _log.warning(
-                            "state refused in part: the components named start anew",
+                            "state refused in part: what is named starts anew",
                             partition=partition,
                             key=repr(key),
                             reasons=anew,
