@@ -279,7 +279,7 @@ class TestDamage:
         tried = 0
         for channel in state[3][states.DETECTORS][1].values():
             for detector in channel[0].values():
-                for _, component in detector[2:]:
+                for _, component in detector[3:]:
                     for at, bad in poisoned(component, poison):
                         good, component[at] = component[at], bad
                         tried += 1

@@ -85,7 +85,7 @@ def test_a_crash_at_any_entry_of_a_checkpoint_in_portions_changes_nothing(
     told = stream()
     run = Run(told, part_bytes, chance)
     while not run.is_over:
-        run.read(120)
+        run.read(60)
         if chance.random() < 0.6:
             waves = run.draft().waves
             for wave in waves:
