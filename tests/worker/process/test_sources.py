@@ -17,6 +17,7 @@ from ruptura.worker.checkpoints.checkpoint import Checkpoints
 from ruptura.worker.checkpoints.fenced_changelog import FencedChangelog
 from ruptura.worker.process import sources
 from ruptura.worker.process.intake import Intake
+from ruptura.worker.process.restorer import Restorer
 from ruptura.worker.process.sources import OffsetsWentBack, Sources
 from tests.assembly.three_services import Outcome, feed, fresh, stream
 from tests.simulation.contact_centre import METRICS, TICKETS, engine
@@ -238,7 +239,7 @@ def test_a_checkpoint_that_lands_after_its_owner_was_replaced_changes_nothing(
         feed(first.engine, told[300:800])
         await first.save()  # and now this lands
         if not is_claimed:
-            monkeypatch.setattr(Sources, "_claim", unclaimed)
+            monkeypatch.setattr(Restorer, "_claim", unclaimed)
         assert await heir.start() == 300
         feed(heir.engine, told[300:400])
         await heir.save(SERVICES_ONLY)  # and is killed

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, cast
 
 import faust
@@ -20,13 +20,13 @@ from ruptura.core.engine import Engine
 from ruptura.worker.checkpoints.changelog import StateTable
 from ruptura.worker.checkpoints.checkpoint import Checkpoints
 from ruptura.worker.process.intake import Intake
+from ruptura.worker.process.restorer import Restorer
 from ruptura.worker.transport.transport import Consumer
 
 _PAUSE_SECONDS = 0.02  # while the group settles
 _MARGIN_SECONDS = 0.5  # an idle watermark stays so far behind an answer: how clocks may differ
 _AGAIN_SECONDS = 1.0  # before the brokers are asked again
 _SHRUNK_SECONDS = 10.0  # before a topic that is shorter counts as recreated
-_RESTORE_SECONDS = 0.01  # of states, before the event loop may breathe
 _FRESH_SECONDS = 5.0  # an answer of Kafka that is not older is a sign of life
 
 _log = structlog.get_logger("ruptura.worker")
@@ -53,7 +53,6 @@ class Sources:
     Attributes:
         intakes: By topic partition; only of those whose state is restored.
         first: Where each of them was taken over.
-        epochs: As what we write to the changelog, by partition.
     """
 
     def __init__(
@@ -70,20 +69,20 @@ class Sources:
     ) -> None:
         self._app = app
         self._topics = frozenset(topics)
-        self._engine = engine
-        self._checkpoints = checkpoints
-        self._table = table
-        self._drop = drop
         self._jumped = jumped
-        self._refused = refused
-        self._forwarded = frozenset(forwarded)
-        self._restored: set[int] = set()
+        self._restorer = Restorer(
+            engine, checkpoints, table, drop=drop, refused=refused, forwarded=forwarded
+        )
         self._adopting = asyncio.Lock()
         self._shrunk: dict[TP, float] = {}  # since when an end lies before what was read
         self._answered: dict[TP, float] = {}  # when Kafka had answered, as last seen
         self.intakes: dict[TP, Intake] = {}
         self.first: dict[TP, int] = {}
-        self.epochs: dict[int, int] = {}
+
+    @property
+    def epochs(self) -> Mapping[int, int]:
+        """As what we write to the changelog, by partition; of those whose state is restored."""
+        return self._restorer.epochs
 
     @property
     def consumer(self) -> Consumer:
@@ -154,110 +153,17 @@ class Sources:
             )
             await asyncio.sleep(_AGAIN_SECONDS)
             return  # whoever needs them asks again
-        for partition in sorted({tp.partition for tp in fresh} - self._restored):
-            steps = self._restore(partition, [(tp, ends.get(tp) or 0) for tp in fresh])
-            until = time.monotonic() + _RESTORE_SECONDS
-            for _ in steps:
-                if time.monotonic() >= until:
-                    await asyncio.sleep(0.0)
-                    until = time.monotonic() + _RESTORE_SECONDS
-                if not are_ours():
-                    self._drop(partition)
-                    return
-            if not are_ours():
-                self._drop(partition)
+        for partition in sorted({tp.partition for tp in fresh} - self.epochs.keys()):
+            at = {tp: ends.get(tp) or 0 for tp in fresh if tp.partition == partition}
+            if not await self._restorer.restore(partition, at, generation, are_ours):
                 return
-            epoch = self._table.changelog(partition).takeover(generation)
-            await self._claim(partition, epoch)
-            if not are_ours():
-                self._drop(partition)
-                return
-            self.epochs[partition] = epoch
-            self._restored.add(partition)
         for tp in fresh:
-            start = self._start(tp, earliest.get(tp) or 0, ends.get(tp) or 0)
+            start = self._restorer.start(
+                tp, consumer.committed(tp), earliest.get(tp) or 0, ends.get(tp) or 0
+            )
             self.first[tp] = start
             self.intakes[tp] = Intake(start, sought_at=time.monotonic())
             consumer.read_from(tp, start)
-
-    async def _claim(self, partition: int, epoch: int) -> None:
-        """Write the clock as it was restored once more, as the first entry of our epoch.
-
-        What a former owner still has under way and lands after it is outdated then. What lands
-        before it may be newer than our state; but our clock is the last one, and a service that
-        reflects more than the clock skips by its offsets what it has.
-        """
-        entries = self._table.changelog(partition).entries
-        key, value = self._checkpoints.clock_of(partition, entries)
-        await (await self._table.write(partition, key, value, epoch))
-
-    def _start(self, tp: TP, first: int, end: int) -> int:
-        """Where to read on: where the state says; else at the earliest record.
-
-        What the state does not reflect is reflected nowhere. So with a changelog without a clock
-        (it was deleted, or the group is new), all that the topic still holds is read again. Only
-        where a state is there and does not fit (it was shaped by other settings) the past is left
-        alone, and reading goes on where the group was: its alerts were published already.
-        """
-        position = self._engine.position(tp.topic, tp.partition)
-        committed = self.consumer.committed(tp)
-        has_clock = tp.partition in self._checkpoints.with_clock
-        entries = self._table.changelog(tp.partition).entries
-        _, clock = self._checkpoints.clock_of(tp.partition, entries)
-        is_refused = clock is not None and not has_clock
-        # With repartition the state knows sources, not the topics through which they come.
-        is_elsewhere = tp.topic in self._forwarded or (bool(self._forwarded) and has_clock)
-        if (
-            position is None
-            and (is_refused or is_elsewhere)
-            and committed is not None
-            and committed <= end
-        ):
-            position = committed
-        elif position is None and committed:
-            _log.warning(
-                "no state of what was read before; reading again from the earliest record",
-                topic=tp.topic,
-                partition=tp.partition,
-                committed=committed,
-                earliest=first,
-            )
-        return max(position or 0, first)
-
-    def _restore(self, partition: int, ends: list[tuple[TP, int]]) -> Iterator[None]:
-        changelog = self._table.changelog(partition)
-        services, refused = yield from self._checkpoints.restore_in_steps(
-            partition, changelog.entries
-        )
-        for reason, count in (
-            ("unfit", refused),
-            ("outdated", changelog.outdated),
-            ("foreign", changelog.foreign),
-        ):
-            self._refused(reason, count)
-        _log.info(
-            "partition adopted",
-            partition=partition,
-            services=services,
-            refused=refused,
-            epoch=changelog.epoch,
-            outdated=changelog.outdated,
-            foreign=changelog.foreign,
-        )
-        changelog.outdated = changelog.foreign = 0
-        for tp, end in ends:
-            position = self._engine.position(tp.topic, partition)
-            if tp.partition == partition and position is not None and position > end:
-                # Records of a recreated topic would be taken for old ones, and skipped.
-                _log.warning(
-                    "state dropped: it reflects more records than the topic holds",
-                    topic=tp.topic,
-                    partition=partition,
-                    position=position,
-                    end=end,
-                )
-                self._drop(partition)
-                break
 
     def revoke(self, revoked: set[TP]) -> None:
         """Let go of partitions."""
@@ -267,9 +173,7 @@ class Sources:
             self.intakes.pop(tp, None)
             self.first.pop(tp, None)
         for partition in {tp.partition for tp in revoked}:
-            self._restored.discard(partition)
-            self.epochs.pop(partition, None)
-            self._drop(partition)
+            self._restorer.forget(partition)
 
     async def read_again(self, tp: TP, intake: Intake, reason: str) -> None:
         """Read again from the next record to take, or from the first that is still there."""
