@@ -19,6 +19,7 @@ from tests.integration.scattered import scattered, with_repartition
 from tests.integration.workers import (
     PARTITIONS,
     SERVICES,
+    WorkerProcess,
     alerts_on,
     in_order,
     partition_of,
@@ -81,6 +82,24 @@ def test_alerts_are_those_of_a_replay_and_of_records_keyed_by_service(
             if record.value is not None:
                 assert record.partition == partition_of(record.key.decode())
                 assert record.key.decode() == json.loads(record.value)["service"]
+
+
+def test_another_number_of_partitions_in_the_settings_changes_nothing_of_a_worker_that_runs(
+    tmp_path: Path, tuning: Settings
+) -> None:
+    config = tmp_path / "ruptura.toml"
+    config.write_text("")
+    with WorkerProcess(tuning, tmp_path / "worker.log", config=config) as running:
+        running.wait_ready()
+        config.write_text("[topics]\npartitions = 8\n")
+        [change] = running.wait(lambda: running.said("settings changed"))
+        assert change["changes"] == ["topics.partitions: 4 -> 8"]
+        [warning] = running.said(
+            "the topics have another number of partitions than topics.partitions; it is ignored"
+        )
+        assert (warning["topics"], warning["settings"]) == (4, 8)
+        assert running.counter("ruptura_settings_reload_successful") == 1.0
+        running.stop()
 
 
 def tuned_without(settings: Settings) -> Settings:
