@@ -15,7 +15,7 @@ from ruptura.core.contracts.document import Action
 from ruptura.core.contracts.event import DocumentKind
 from ruptura.core.contracts.tuning import AlertTuning, DetectionTuning, WindowTuning
 from ruptura.core.decide.service import DecideConfig
-from ruptura.core.detect.channel_detector import DetectConfig
+from ruptura.core.detect.channel_detectors import DetectConfig
 from ruptura.core.detect.families.factory import baseline_factory
 from ruptura.core.detect.forecast import Objectives
 from ruptura.core.detect.scan import Scales
@@ -109,7 +109,7 @@ def build_config(settings: Settings, history: bytes | None = None) -> Config:
             topics=sources(settings),
             window=_tuning(settings.window, WindowTuning),
             calendar=lambda service, channel: calendar_for(service, channel, settings),
-            known_kinds=lambda service, channel: histories.kinds(known, service, channel),
+            known_metrics=lambda service, channel: histories.sent_as(known, service, channel),
         ),
         detect=detect,
         decide=DecideConfig(

@@ -12,11 +12,12 @@ from typing import Final
 import msgspec
 
 from ruptura.core import state as states
+from ruptura.core.config import Config
 from ruptura.core.contracts.effects import Effects
 from ruptura.core.contracts.event import Reason, Rejection
 from ruptura.core.contracts.record import Input, Record, Tick
 from ruptura.core.ingest.partition import PartitionBuckets
-from ruptura.core.stages import Config, Stages
+from ruptura.core.stages import Stages
 
 __all__ = ["Config", "Engine", "runs"]
 
@@ -69,14 +70,14 @@ class Engine:
             text = f"Not an input: {topic} - at `$`"
             effects.rejections.extend(Rejection(r, Reason.UNKNOWN_TOPIC, text) for r in records)
             return len(records)
-        buckets = self._settled(number).buckets
+        buckets = _settled(self._partition(number)).buckets
         taken = buckets.ingest(records, effects)
         _note_time(effects, buckets, topic, number)
         return taken
 
     def _tick(self, tick: Tick, effects: Effects) -> None:
         if tick.topic in self._config.ingest.topics:
-            buckets = self._settled(tick.partition).buckets
+            buckets = _settled(self._partition(tick.partition)).buckets
             buckets.tick(tick)
             _note_time(effects, buckets, tick.topic, tick.partition)
 
@@ -132,16 +133,16 @@ class Engine:
             while due:
                 effects.add(stages.close(next(iter(due))))
 
-    # What is held: other parts, positions, state.
+    # What is held: configuration, positions, state.
 
     def reconfigure(self, config: Config) -> None:
-        """Go on with other parts: what is learned, suspected and open stays.
+        """Replace the configuration, keep the state: what is learned, suspected and open.
 
-        From here on all is as if the state had been dumped and loaded into an engine of these
-        parts. What channels that begin have learned elsewhere stays what it was, too.
+        From here on all is as if the state had been dumped and loaded into an engine of this
+        configuration. What channels that begin have learned elsewhere stays what it was, too.
 
         Args:
-            config: The parts; of the same shape and topics. Its history is not used.
+            config: Of the same shape and topics. Its history is not used.
 
         Raises:
             RuntimeError: buckets are due.
@@ -151,7 +152,7 @@ class Engine:
         former = self._config
         if config.shape != former.shape or config.ingest.topics != former.ingest.topics:
             raise ValueError("other settings shape the state, or other topics are read")
-        ingest = msgspec.structs.replace(config.ingest, known_kinds=former.ingest.known_kinds)
+        ingest = msgspec.structs.replace(config.ingest, known_metrics=former.ingest.known_metrics)
         config = msgspec.structs.replace(config, ingest=ingest, history=former.history)
         held = self._partitions.values()
         found = [(stages, stages.forecasters_under(config.detect)) for stages in held]
@@ -184,9 +185,7 @@ class Engine:
             KeyError: there is no such service.
             RuntimeError: buckets of the partition are due, so its state is that of no moment.
         """
-        if partition not in self._partitions:
-            raise KeyError(partition)
-        return self._settled(partition).dump(service)
+        return _settled(self._partitions[partition]).dump(service)
 
     def load(self, partition: int, service: str, state: bytes) -> Sequence[str]:
         """Take the state of a service back; the clocks of its partition are loaded before.
@@ -198,7 +197,7 @@ class Engine:
             RuntimeError: buckets of the partition are due.
             ValueError: the bytes are damaged, of another version, or shaped by other settings.
         """
-        return self._settled(partition).load(service, state)
+        return _settled(self._partition(partition)).load(service, state)
 
     def dump_clock(self, partition: int) -> bytes:
         """Return the clocks of a partition as MessagePack.
@@ -207,13 +206,13 @@ class Engine:
             KeyError: there are none.
             RuntimeError: as `dump`.
         """
-        if partition not in self._partitions:
-            raise KeyError(partition)
-        return states.dump_clocks(self._config.shape, self._settled(partition).buckets.dump())
+        stages = _settled(self._partitions[partition])
+        return states.dump_clocks(self._config.shape, stages.buckets.dump())
 
     def load_clock(self, partition: int, state: bytes) -> None:
         """Take the clocks of a partition back; ValueError and RuntimeError as `load`."""
-        self._settled(partition).buckets.load(states.load_clocks(self._config.shape, state))
+        stages = _settled(self._partition(partition))
+        stages.buckets.load(states.load_clocks(self._config.shape, state))
 
     def forget(self, partition: int) -> Sequence[tuple[str, str]]:
         """Drop a partition that another worker owns now, with what is due; return its channels."""
@@ -223,21 +222,23 @@ class Engine:
         services = stages.buckets.services.values()
         return [(service.name, channel) for service in services for channel in service.channels]
 
-    def _settled(self, number: int) -> Stages:
-        """Return a partition, new if need be, of which no bucket is due."""
+    def _partition(self, number: int) -> Stages:
+        """Return a partition, new if need be."""
         stages = self._partitions.get(number)
         if stages is None:
             stages = self._partitions[number] = Stages(self._config)
-        if stages.buckets.due:
-            raise RuntimeError(_UNSETTLED)
         return stages
 
     def _check_settled(self) -> None:
-        if self.due() is not None:
-            raise RuntimeError(_UNSETTLED)
+        for stages in self._partitions.values():
+            _settled(stages)
 
 
-_UNSETTLED: Final = "buckets are due, and have to be closed first"
+def _settled(stages: Stages) -> Stages:
+    """Return the stages of a partition; RuntimeError if buckets of it are due."""
+    if stages.buckets.due:
+        raise RuntimeError("buckets are due, and have to be closed first")
+    return stages
 
 
 def _note_time(effects: Effects, buckets: PartitionBuckets, topic: str, partition: int) -> None:

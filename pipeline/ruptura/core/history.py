@@ -12,22 +12,22 @@ from typing import Final
 import msgspec
 
 from ruptura.core import state as states
-from ruptura.core.detect.channel_detector import (
-    ChannelDetector,
-    ChannelDetectorState,
+from ruptura.core.detect.channel_detectors import (
+    ChannelDetectors,
+    ChannelDetectorsState,
     DetectConfig,
 )
-from ruptura.core.series.observations import MetricKind
+from ruptura.core.series.observations import SentAs
 
 FORMAT: Final = "ruptura-history"
 VERSION: Final = 1
 
 
 class Learned(msgspec.Struct, frozen=True):
-    """What a channel has learned: what its metrics are, and what is normal for its series."""
+    """What a channel has learned: how its metrics are sent, and what is normal for its series."""
 
-    kinds: Mapping[str, MetricKind]
-    detectors: ChannelDetectorState
+    sent_as: Mapping[str, SentAs]
+    detectors: ChannelDetectorsState
 
 
 History = Mapping[tuple[str, str], Learned]
@@ -86,12 +86,12 @@ def load(data: bytes, config: DetectConfig, shape: str) -> History:
             for name, progress in found.progress.channels.items():
                 learned = detectors.get(name)
                 if learned is not None:
-                    ChannelDetector(service, name, config).learn_from(learned, progress.kinds)
-                    history[service, name] = Learned(progress.kinds, learned)
+                    ChannelDetectors(service, name, config).learn_from(learned, progress.sent_as)
+                    history[service, name] = Learned(progress.sent_as, learned)
     return history
 
 
-def kinds(history: History, service: str, channel: str) -> Mapping[str, MetricKind]:
+def sent_as(history: History, service: str, channel: str) -> Mapping[str, SentAs]:
     """Return what the metrics of a channel are, as far as history knows."""
     learned = history.get((service, channel))
-    return {} if learned is None else learned.kinds
+    return {} if learned is None else learned.sent_as

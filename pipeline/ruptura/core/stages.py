@@ -12,162 +12,133 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any, Final
 
-import msgspec
-
 from ruptura.core import state as states
+from ruptura.core.config import Config
 from ruptura.core.contracts.effects import Effects
-from ruptura.core.decide.service import Assessment, DecideConfig, ServiceAlerts
-from ruptura.core.detect.channel_detector import (
-    ChannelDetector,
-    ChannelDetectorState,
-    DetectConfig,
-    Detection,
-)
+from ruptura.core.detect.channel_detectors import ChannelDetectors, DetectConfig, Detection
 from ruptura.core.detect.forecast import Forecaster
-from ruptura.core.history import History
 from ruptura.core.ingest.calendar import Phase
-from ruptura.core.ingest.partition import IngestConfig, PartitionBuckets
+from ruptura.core.ingest.open_buckets import OpenBuckets
+from ruptura.core.ingest.partition import PartitionBuckets
 from ruptura.core.ingest.service_buckets import ServiceBuckets
-from ruptura.core.series.observations import MetricKind, observe
+from ruptura.core.series.observations import SentAs, observe
+from ruptura.core.service_memory import ServiceMemory
 
 PORTION: Final = 500
 """Closed buckets, of series and channels together, after which a bucket of a large service is
 continued by the next call: they take 5 to 10 ms."""
 
-_NAMED: Final = 3
-"""Series or channels that are named of those that begin anew for one reason."""
-
-Reforecast = Sequence[tuple[ChannelDetector, Forecaster | None, Mapping[str, MetricKind]]]
-"""Detectors with the forecaster that each goes on with, and what the metrics of its channel are."""
+Reforecast = Sequence[tuple[ChannelDetectors, Forecaster | None, Mapping[str, SentAs]]]
+"""Detectors, each with its forecaster under the new configuration, and how the metrics of its
+channel are sent."""
 
 
-class Config(msgspec.Struct, frozen=True, kw_only=True):
-    """What an engine is made of.
+class _ClosingBucket:
+    """A bucket of a service on its way through the stages: expire, detect, decide, in this order.
 
-    Attributes:
-        ingest, detect, decide: The parts of the stages.
-        shape: Hash of the settings that shape the state; a snapshot of another is refused.
-        history: What channels had learned elsewhere, for those that begin.
-    """
-
-    ingest: IngestConfig
-    detect: DetectConfig
-    decide: DecideConfig
-    shape: str
-    history: History = {}
-
-
-class _Bucket:
-    """A bucket of a service on its way.
-
-    Attributes:
-        index: Of the bucket.
-        start, end: Half-open, in seconds since the Unix epoch.
-        phases: Its place in the week, by calendar, as far as known.
-    """
-
-    __slots__ = ("end", "index", "phases", "start")
-
-    def __init__(self, index: int, seconds: float) -> None:
-        self.index = index
-        self.start = index * seconds
-        self.end = self.start + seconds
-        self.phases: dict[int, Phase] = {}
-
-
-class _Service:
-    """What detect and decide remember of a service.
+    Each stage yields how many pieces (series, channels) it has taken on since it was last asked.
 
     Args:
-        name: Of the service.
-        config: Shared by all services.
+        config: Of the engine.
+        buckets: Of the partition.
+        service: Whose bucket it is: the next one.
+        memory: What detect and decide remember of the service.
 
     Attributes:
-        detectors: By channel; those of a channel begin with its first closed bucket.
-        alerts: Of its channels.
+        is_any_over: Whether a channel has ended with the bucket.
     """
 
-    __slots__ = ("_config", "_name", "alerts", "detectors")
+    __slots__ = (
+        "_buckets",
+        "_config",
+        "_detections",
+        "_effects",
+        "_end",
+        "_index",
+        "_memory",
+        "_open",
+        "_over",
+        "_phases",
+        "_service",
+        "_start",
+        "is_any_over",
+    )
 
-    def __init__(self, name: str, config: Config) -> None:
-        self._name = name
-        self._config = config
-        self.detectors: dict[str, ChannelDetector] = {}
-        self.alerts = ServiceAlerts(name, config.decide)
-
-    def detector(self, channel: str) -> ChannelDetector:
-        """Return the detectors of a channel, which may begin."""
-        found = self.detectors.get(channel)
-        if found is None:
-            found = self.detectors[channel] = self._fresh(channel)
-            learned = self._config.history.get((self._name, channel))
-            if learned is not None:
-                found.learn_from(learned.detectors, learned.kinds)
-        return found
-
-    def _fresh(self, channel: str) -> ChannelDetector:
-        return ChannelDetector(self._name, channel, self._config.detect)
-
-    def end(self, channel: str, *, is_renewed: bool) -> None:
-        """Forget what a channel that has ended had learned; what came after may begin a new one."""
-        self.detectors.pop(channel, None)
-        if is_renewed:
-            self.detectors[channel] = self._fresh(channel)
-
-    def reconfigure(self, config: Config) -> None:
-        """Go on with other parts; the detectors are reconfigured already."""
-        self._config = config
-        self.alerts.reconfigure(config.decide)
-
-    def load_detectors(
+    def __init__(
         self,
-        learned: Mapping[str, ChannelDetectorState],
-        *,
-        kinds: Mapping[str, Mapping[str, MetricKind]],
-    ) -> Sequence[str]:
-        """Restore what channels have learned; ValueError, and nothing changes, if it is not valid.
+        config: Config,
+        buckets: PartitionBuckets,
+        service: ServiceBuckets,
+        memory: ServiceMemory,
+    ) -> None:
+        self._config, self._buckets = config, buckets
+        self._service, self._memory = service, memory
+        self._index = service.next_bucket
+        self._start = self._index * buckets.bucket_seconds
+        self._end = self._start + buckets.bucket_seconds
+        self._phases: dict[int, Phase] = {}  # by calendar, as far as known
+        self._detections: dict[str, Detection] = {}
+        self._effects = Effects(buckets=1)
+        self._over: list[str] = []
+        self._open: list[tuple[str, OpenBuckets]] = []
+        expire_seconds = config.ingest.window.expire_seconds
+        # By name: who came first depends on the order of delivery between topics.
+        for channel, held in sorted(service.channels.items()):
+            if not held.has_begun(self._index):
+                continue
+            if held.is_over(self._index, self._end, expire_seconds):
+                self._over.append(channel)
+            else:
+                self._open.append((channel, held))
+        self.is_any_over = bool(self._over)
 
-        Args:
-            learned: By channel.
-            kinds: What the metrics of each channel are; without a state its detectors begin anew.
+    def taken(self) -> Effects:
+        """Return what has come of the bucket since this was last asked."""
+        effects, self._effects = self._effects, Effects()
+        return effects
 
-        Returns:
-            Which series begin anew in whole or in part, and why.
-        """
-        detectors = {}
-        anew: list[tuple[str, str]] = []
-        for channel, known in kinds.items():
-            detectors[channel] = self._fresh(channel)
-            if channel in learned:
-                found = detectors[channel].load(learned[channel], known)
-                anew += [(f"{channel} {series}", reason) for series, reason in found]
-        self.detectors = detectors
-        return _by_reason(anew)
+    def expire(self) -> Iterator[int]:
+        """End the channels that have sent nothing for too long."""
+        for channel in self._over:
+            self._effects.alerts += self._memory.alerts.expire(channel, self._end)
+            self._effects.gone.append((self._service.name, channel))
+            is_renewed = self._buckets.end(self._service, channel)
+            self._memory.end(channel, is_renewed=is_renewed)
+            yield 1
 
-    def load_forecasters(self, learned: Mapping[str, Mapping[str, bytes]]) -> Sequence[str]:
-        """Take back the states of forecasters; return which begin anew, and why."""
-        anew: list[tuple[str, str]] = []
-        for channel, detector in self.detectors.items():
-            try:
-                found = detector.load_forecaster(learned.get(channel, {}))
-            except ValueError as error:
-                found = [str(error)]
-            anew += [(channel, reason) for reason in found]
-        return _by_reason(anew)
+    def detect(self) -> Iterator[int]:
+        """Close the bucket of each channel, make series of it, and judge them."""
+        window, registry = self._config.ingest.window, self._config.detect.registry
+        for channel, held in self._open:
+            phase = self._service.phase(channel, self._start, self._end, self._phases)
+            closed = held.close(self._index, self._end, window.max_open_tickets)
+            observations = observe(registry, closed.tickets, closed.metrics, closed.sent_as)
+            found = self._memory.detector(channel).detect(
+                observations,
+                self._start,
+                phase,
+                sent_as=closed.sent_as,
+                blamed=self._memory.alerts.blamed(channel),
+            )
+            self._detections[channel] = found
+            self._effects.evicted += closed.evicted
+            self._effects.points += found.points
+            yield len(found.points)
 
-
-def _by_reason(anew: Sequence[tuple[str, str]]) -> Sequence[str]:
-    """Say each reason once, with some of those that it is true of: thousands may be."""
-    names: dict[str, list[str]] = {}
-    for name, reason in anew:
-        names.setdefault(reason, []).append(name)
-    return [
-        f"{reason}: {', '.join(found[:_NAMED])}"
-        + (f" and {len(found) - _NAMED} more" if len(found) > _NAMED else "")
-        for reason, found in names.items()
-    ]
+    def decide(self) -> Iterator[int]:
+        """Weigh what all channels say, and tell what is published of each."""
+        alerts, assessments = self._memory.alerts, []
+        for assessment in alerts.assess(self._detections, self._start, self._end):
+            assessments.append(assessment)
+            yield 1
+        for decision in alerts.decide(assessments, self._end):
+            self._effects.channels.append(decision.point)
+            if decision.document is not None:
+                self._effects.alerts.append(decision.document)
+            yield 1
 
 
 class Stages:
@@ -185,7 +156,7 @@ class Stages:
     def __init__(self, config: Config) -> None:
         self._config = config
         self.buckets = PartitionBuckets(config.ingest)
-        self._services: dict[str, _Service] = {}
+        self._services: dict[str, ServiceMemory] = {}
         self._closing: dict[str, Iterator[Effects]] = {}  # buckets on their way, by service
 
     def close(self, service: str) -> Effects:
@@ -202,69 +173,18 @@ class Stages:
 
     def _close_bucket(self, service: ServiceBuckets) -> Iterator[Effects]:
         """Take the next bucket of a service through the stages, in portions."""
-        name, kept = service.name, self._service(service.name)
-        self.buckets.changed[name] = service
-        expire_seconds = self._config.ingest.window.expire_seconds
-        bucket = _Bucket(service.next_bucket, self.buckets.bucket_seconds)
-        effects = Effects(buckets=1)
-        detections: dict[str, Detection] = {}
-        any_over = False
-        # By name: who came first depends on the order of delivery between topics.
-        for channel, buckets in sorted(service.channels.items()):
-            if not buckets.has_begun(bucket.index):
-                continue
-            if buckets.is_over(bucket.index, bucket.end, expire_seconds):
-                any_over = True
-                effects.alerts += kept.alerts.expire(channel, bucket.end)
-                effects.gone.append((name, channel))
-                kept.end(channel, is_renewed=self.buckets.end(service, channel))
-                continue
-            detections[channel] = self._detect(kept, service, channel, bucket, effects)
-            if len(effects.points) >= PORTION:
-                yield effects
-                effects = Effects()
-        # Only now: what a channel means depends on what its siblings say in the same bucket.
-        alerts = kept.alerts
-        signals = alerts.material(detections)
-        assessments: list[Assessment] = []
-        for channel, found in detections.items():
-            assessments.append(alerts.assess(channel, found, signals, bucket.start, bucket.end))
-            if not len(assessments) % PORTION:
-                yield effects
-                effects = Effects()
-        alerts.link(assessments)
-        for one in assessments:
-            effects.channels.append(alerts.point(one, detections[one.channel], bucket.end))
-            if len(effects.points) + len(effects.channels) >= PORTION:
-                yield effects
-                effects = Effects()
-        effects.alerts += alerts.documents(assessments)
-        self._finish(service, skip=any_over)
-        yield effects
-
-    def _detect(
-        self,
-        kept: _Service,
-        service: ServiceBuckets,
-        channel: str,
-        bucket: _Bucket,
-        effects: Effects,
-    ) -> Detection:
-        """Close the bucket of one channel, make series of it, and judge them."""
-        window, registry = self._config.ingest.window, self._config.detect.registry
-        phase = service.phase(channel, bucket.start, bucket.end, bucket.phases)
-        closed = service.channels[channel].close(bucket.index, bucket.end, window.max_open_tickets)
-        observations = observe(registry, closed.tickets, closed.metrics, closed.kinds)
-        detection = kept.detector(channel).detect(
-            observations,
-            bucket.start,
-            phase,
-            kinds=closed.kinds,
-            blamed=kept.alerts.blamed(channel),
-        )
-        effects.evicted += closed.evicted
-        effects.points += detection.points
-        return detection
+        self.buckets.changed[service.name] = service
+        closing = _ClosingBucket(self._config, self.buckets, service, self._service(service.name))
+        # Every channel is detected before any is decided: what a channel means depends on what
+        # its siblings say in the same bucket.
+        done = 0
+        for pieces in chain(closing.expire(), closing.detect(), closing.decide()):
+            done += pieces
+            if done >= PORTION:
+                yield closing.taken()
+                done = 0
+        self._finish(service, skip=closing.is_any_over)
+        yield closing.taken()
 
     def _finish(self, service: ServiceBuckets, *, skip: bool) -> None:
         """Note that a bucket is closed; `skip` as in `PartitionBuckets.close`."""
@@ -273,35 +193,35 @@ class Stages:
         if service.name not in self.buckets.services:
             self._services.pop(service.name, None)
 
-    def _service(self, name: str) -> _Service:
+    def _service(self, name: str) -> ServiceMemory:
         kept = self._services.get(name)
         if kept is None:
-            kept = self._services[name] = _Service(name, self._config)
+            kept = self._services[name] = ServiceMemory(name, self._config)
         return kept
 
-    # Other parts, and state; between buckets.
+    # Configuration and state; between buckets.
 
     def forecasters_under(self, config: DetectConfig) -> Reforecast:
-        """Return how each forecaster goes on with other parts; ValueError if one cannot."""
+        """Return the forecasters of that configuration; ValueError if a state does not fit."""
         return [
-            (detector, detector.forecaster_under(config), service.channels[channel].kinds)
+            (detector, detector.forecaster_under(config), service.channels[channel].sent_as)
             for name, service in self.buckets.services.items()
             for channel, detector in self._service(name).detectors.items()
         ]
 
     def reconfigure(self, config: Config, forecasters: Reforecast) -> None:
-        """Go on with other parts of the same shape and topics.
+        """Replace the configuration, keep the state.
 
         Args:
-            config: The parts.
-            forecasters: What `forecasters_under` them has returned.
+            config: Of the same shape and topics.
+            forecasters: What `forecasters_under` it has returned.
         """
         self._config = config
         self.buckets.reconfigure(config.ingest)
         for service in self._services.values():
             service.reconfigure(config)
-        for detector, forecaster, kinds in forecasters:
-            detector.reconfigure(config.detect, forecaster, kinds)
+        for detector, forecaster, sent_as in forecasters:
+            detector.reconfigure(config.detect, forecaster, sent_as)
 
     def dump(self, service: str) -> bytes:
         """Return the state of a service as MessagePack; KeyError if there is none."""
@@ -336,7 +256,7 @@ class Stages:
         anew: list[str] = []
         buckets = ServiceBuckets(service, self._config.ingest.calendar)
         buckets.resume(found.progress, self.buckets.bucket_seconds)
-        kept = _Service(service, self._config)
+        kept = ServiceMemory(service, self._config)
 
         def fits(component: str, load: Callable[[Any], Sequence[str] | None]) -> bool:
             """Load a component, if it fits."""
@@ -352,9 +272,9 @@ class Stages:
         if not fits(states.OPEN_BUCKETS, buckets.load_open):
             buckets.begin_after(self.buckets.newest_bucket())
         fits(states.EVENT_IDS, buckets.load_event_ids)
-        kinds = {name: channel.kinds for name, channel in buckets.channels.items()}
-        if not fits(states.DETECTORS, partial(kept.load_detectors, kinds=kinds)):
-            kept.load_detectors({}, kinds=kinds)
+        sent_as = {name: channel.sent_as for name, channel in buckets.channels.items()}
+        if not fits(states.DETECTORS, partial(kept.load_detectors, sent_as=sent_as)):
+            kept.load_detectors({}, sent_as=sent_as)
         fits(states.FORECASTERS, kept.load_forecasters)
         fits(states.LIFECYCLES, kept.alerts.load)
         self.buckets.put(buckets)

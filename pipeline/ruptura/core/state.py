@@ -14,8 +14,8 @@ import msgspec
 
 from ruptura.core.decide import lifecycle
 from ruptura.core.decide.lifecycle import Lifecycle
-from ruptura.core.detect import channel_detector, forecast, series_detector
-from ruptura.core.detect.channel_detector import ChannelDetectorState
+from ruptura.core.detect import channel_detectors, forecast, series_detector
+from ruptura.core.detect.channel_detectors import ChannelDetectorsState
 from ruptura.core.ingest import event_ids, open_buckets, partition, service_buckets
 from ruptura.core.ingest.event_ids import EventIds
 from ruptura.core.ingest.open_buckets import OpenBucketsState
@@ -50,7 +50,7 @@ COMPONENTS: Final[Mapping[str, Component]] = {
     OPEN_BUCKETS: Component((open_buckets.VERSION,), dict[str, OpenBucketsState]),
     EVENT_IDS: Component((event_ids.VERSION,), dict[str, dict[str, EventIds]]),
     DETECTORS: Component(
-        (channel_detector.VERSION, series_detector.VERSION), dict[str, ChannelDetectorState]
+        (channel_detectors.VERSION, series_detector.VERSION), dict[str, ChannelDetectorsState]
     ),
     FORECASTERS: Component((forecast.VERSION,), dict[str, dict[str, bytes]]),
     LIFECYCLES: Component((lifecycle.VERSION,), dict[str, Lifecycle]),

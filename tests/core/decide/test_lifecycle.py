@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from hypothesis import given
@@ -23,6 +23,7 @@ from ruptura.core.decide.lifecycle import (
     open_alert,
 )
 from ruptura.core.decide.risk import Risk, combine
+from ruptura.core.detect.channel_detectors import Health
 from ruptura.core.detect.signals import Signal
 
 TUNING = AlertTuning(
@@ -35,14 +36,15 @@ TUNING = AlertTuning(
     update_seconds=900,
 )
 START = 1_772_409_600.0
-Step = tuple[float, bool | None]
+Step = tuple[float, Health]
 
 
-def risk(p: float, kind: Any = "surge", start: float = START) -> Risk:
+def risk(p: float, kind: Any = "surge", start: float = START, *, is_news: bool = True) -> Risk:
     if p < 0.3:
         return Risk(p, [], None, [])
     point = SeriesPoint("s", "c", "tickets.opened", start, 9.0, 1.0, 0.0, 3.0, 1e-9, 1e-9)
-    return Risk(p, [], kind, [Signal("tickets.opened", kind, "above", 1e-9, 1.0, START, point)])
+    told = Signal("tickets.opened", kind, "above", 1e-9, 1.0, START, point, is_news=is_news)
+    return Risk(p, [], kind, [told])
 
 
 def mixed(kinds: list[str], start: float) -> Risk:
@@ -53,17 +55,21 @@ def mixed(kinds: list[str], start: float) -> Risk:
 
 def play(steps: list[Step], kinds: list[str] | None = None) -> list[AlertFacts]:
     state, told = Lifecycle(), []
-    for n, (p, healthy) in enumerate(steps):
+    for n, (p, health) in enumerate(steps):
         start = START + 60.0 * n
         found = risk(p, kinds[n] if kinds else "surge", start)
-        moved = advance(state, found, start, start + 60.0, healthy=healthy, tuning=TUNING)
+        moved = advance(state, found, start, start + 60.0, health=health, tuning=TUNING)
         if moved is not None:
             told.append(alert_facts(state, moved, "aurora", "voice", {"surge": [Action("Call.")]}))
     return told
 
 
-HIGH, SURE, LOW = (0.7, False), (0.99, False), (0.01, True)
-UNSEEN = (0.01, None)
+HIGH: Step = (0.7, "unhealthy")
+SURE: Step = (0.99, "unhealthy")
+LOW: Step = (0.01, "healthy")
+HIGHER: Step = (0.92, "unhealthy")
+MIDDLING: Step = (0.3, "healthy")
+UNSEEN: Step = (0.01, "unknown")
 
 
 def test_one_bucket_opens_nothing_two_open_a_warning() -> None:
@@ -104,17 +110,17 @@ def test_missing_data_is_no_health_however_long() -> None:
 def test_what_is_not_measured_neither_breaks_a_streak_of_health_nor_adds_to_it() -> None:
     told = play([HIGH, HIGH, LOW, UNSEEN, LOW, UNSEEN, UNSEEN, LOW])
     assert [a.status for a in told] == ["warning", "resolved"]
-    assert play([HIGH, HIGH, LOW, LOW, (0.01, False), LOW, LOW])[-1].status == "warning"
+    assert play([HIGH, HIGH, LOW, LOW, (0.01, "unhealthy"), LOW, LOW])[-1].status == "warning"
 
 
 def test_one_measurement_counts_once_however_long_it_stands() -> None:
     state = Lifecycle()
     for n in range(10):
         start = START + 60.0 * n
-        stale = risk(0.99, "failure", START)
-        assert advance(state, stale, start, start + 60.0, healthy=None, tuning=TUNING) is None
+        stale = risk(0.99, "failure", START, is_news=n == 0)
+        assert advance(state, stale, start, start + 60.0, health="unknown", tuning=TUNING) is None
     fresh = risk(0.99, "failure", START + 600.0)
-    opened = advance(state, fresh, START + 600.0, START + 660.0, healthy=None, tuning=TUNING)
+    opened = advance(state, fresh, START + 600.0, START + 660.0, health="unknown", tuning=TUNING)
     assert opened is not None
     assert opened.status == "critical"
     assert state.onset == START
@@ -127,8 +133,8 @@ def test_the_labels_of_a_resolution_are_those_of_the_worst_that_was_told() -> No
 
 
 def test_risk_between_the_thresholds_neither_opens_nor_ends() -> None:
-    assert len(play([HIGH, HIGH, *([(0.3, True)] * 100)])) == 1
-    assert play([(0.3, True)] * 100) == []
+    assert len(play([HIGH, HIGH, *([MIDDLING] * 100)])) == 1
+    assert play([MIDDLING] * 100) == []
 
 
 class TestStart:
@@ -145,8 +151,8 @@ class TestStart:
                 for signal in risk(0.7, "failure" if "ratio" in series else "surge", start).signals
             ]
             found = combine(signals, TUNING.prior, series_registry())
-            healthy = not deviating
-            moved = advance(state, found, start, start + 60.0, healthy=healthy, tuning=TUNING)
+            health: Health = "unhealthy" if deviating else "healthy"
+            moved = advance(state, found, start, start + 60.0, health=health, tuning=TUNING)
             if moved is not None:
                 told.append(alert_facts(state, moved, "aurora", "voice", {}))
         return told
@@ -212,7 +218,7 @@ class TestKind:
             for _ in range(20):
                 start = START + 60.0 * n
                 found = mixed(step.split(), start)
-                moved = advance(state, found, start, start + 60, healthy=False, tuning=TUNING)
+                moved = advance(state, found, start, start + 60, health="unhealthy", tuning=TUNING)
                 if moved is not None:
                     told.append(alert_facts(state, moved, "aurora", "voice", {}).kind)
                 n += 1
@@ -235,14 +241,14 @@ class TestKind:
 
 def test_a_forecast_says_when_and_a_resolution_does_not() -> None:
     state, told = Lifecycle(), []
-    for n, (p, healthy) in enumerate([HIGH, HIGH, LOW, LOW, LOW]):
+    for n, (p, health) in enumerate([HIGH, HIGH, LOW, LOW, LOW]):
         start = START + 60.0 * n
         moved = advance(
             state,
             risk(p, "forecast", start),
             start,
             start + 60.0,
-            healthy=healthy,
+            health=health,
             tuning=TUNING,
             breach_at=START + 900.0 if p > 0.5 else None,
         )
@@ -266,7 +272,7 @@ def test_the_labels_of_an_alert_never_change_but_for_its_severity() -> None:
 def test_updates_wait_and_need_a_change() -> None:
     calm = play([HIGH, HIGH, *([HIGH] * 40)])
     assert [a.reason for a in calm] == ["opened"]
-    changed = play([HIGH, HIGH, *([(0.92, False)] * 40)])
+    changed = play([HIGH, HIGH, *([HIGHER] * 40)])
     assert [a.reason for a in changed] == ["opened", "updated"]
     assert (changed[1].updated_at - changed[0].updated_at).total_seconds() == 900.0
 
@@ -283,13 +289,18 @@ def test_expiry_ends_an_open_alert_only() -> None:
     for n in range(2):
         start = START + n * 60
         found = risk(0.7, start=start)
-        advance(state, found, start, start + 60, healthy=False, tuning=TUNING)
+        advance(state, found, start, start + 60, health="unhealthy", tuning=TUNING)
     moved = expire(state, START + 1e6)
     assert moved is not None
     assert (moved.status, moved.reason) == ("resolved", "expired")
 
 
-@given(st.lists(st.tuples(st.sampled_from([0.01, 0.3, 0.7, 0.99]), st.booleans()), max_size=200))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([0.01, 0.3, 0.7, 0.99]), st.sampled_from(get_args(Health))),
+        max_size=200,
+    )
+)
 def test_whatever_happens_documents_make_sense(steps: list[Step]) -> None:
     told = play(steps)
     for alert in told:
@@ -309,10 +320,10 @@ def test_whatever_happens_documents_make_sense(steps: list[Step]) -> None:
 def lived(steps: list[Step]) -> tuple[Lifecycle, list[OpenAlert | None], list[AlertFacts]]:
     """A lifecycle after these buckets, what stood after each of them, and the documents."""
     state, stood, told = Lifecycle(), [], []
-    for n, (p, healthy) in enumerate(steps):
+    for n, (p, health) in enumerate(steps):
         start = START + 60.0 * n
         found = risk(p, start=start)
-        moved = advance(state, found, start, start + 60.0, healthy=healthy, tuning=TUNING)
+        moved = advance(state, found, start, start + 60.0, health=health, tuning=TUNING)
         if moved is not None:
             told.append(alert_facts(state, moved, "aurora", "voice", {}))
         stood.append(open_alert(state, "aurora", "voice"))
@@ -384,7 +395,7 @@ def test_the_exception_of_an_open_alert_changes_only_with_a_document_and_never_t
             # Sure enough in the last minute for a document of its own.
             probability=0.99 if minute >= 5 else 0.7,
         )
-        moved = advance(state, found, start, start + 60.0, healthy=False, tuning=TUNING)
+        moved = advance(state, found, start, start + 60.0, health="unhealthy", tuning=TUNING)
         if moved is not None:
             told.append(alert_facts(state, moved, "aurora", "voice", {}))
         stands = open_alert(state, "aurora", "voice")

@@ -167,7 +167,7 @@ class TestRestored:
         parts["queue"] = msgspec.msgpack.encode((version, (b"\xff" * len(cells), arrivals)))
         fresh = engine(**settings(**OBJECTIVES))
         anew = fresh.load(0, SERVICE, msgspec.msgpack.encode(state))
-        assert list(anew) == [f"{FORECASTERS}: queue: not finite"]
+        assert list(anew) == [f"{FORECASTERS}: queue: not finite: {CHANNEL}"]
 
 
 def forecast(probability: float, seconds: float | None) -> Forecast:
@@ -182,7 +182,7 @@ def test_the_most_probable_breach_is_foremost_and_of_those_the_soonest() -> None
 
 @pytest.mark.parametrize(("probability", "risk"), [(0.3, 0.3), (0.5, 0.5), (0.9, 0.9), (1.0, 0.9)])
 def test_alone_it_is_the_risk_up_to_where_it_must_be_seen(probability: float, risk: float) -> None:
-    signal = forecast(probability, 60.0).signal("s", "c", 0.0)
+    signal = forecast(probability, 60.0).signal("s", "c", 0.0, is_news=True)
     assert combine([signal], 1e-4, series_registry()).probability == pytest.approx(risk)
     assert signal.is_sound()
 

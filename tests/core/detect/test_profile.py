@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ruptura.core.detect.expectation import Position
 from ruptura.core.detect.profile import HOURS, KINDS_OF_DAY, Grid, Weekly, position
-from ruptura.core.detect.protocol import Position
 
 GRID = Grid.of(60.0)
 

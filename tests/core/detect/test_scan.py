@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from ruptura.core.contracts.tuning import DetectionTuning
 from ruptura.core.detect.dispersion import Dispersion
+from ruptura.core.detect.expectation import Expectation
 from ruptura.core.detect.families.factory import likelihood
-from ruptura.core.detect.protocol import Expectation
 from ruptura.core.detect.scan import STRIDE, Scales, ScanStatistic
 from ruptura.core.detect.scan_result import ScanResult
 from ruptura.core.series.registry import Family, SeriesSpec

@@ -44,7 +44,7 @@ def test_measurements_add_up_by_their_form() -> None:
         "wait": MetricSum(2, 6.0, 0.0),
         "errors": MetricSum(1, 1.0, 9.0),
     }
-    assert channel.kinds == {"wait": "value", "errors": "ratio"}
+    assert channel.sent_as == {"wait": "value", "errors": "ratio"}
 
 
 def test_a_metric_that_has_no_room_leaves_nothing_behind() -> None:
@@ -52,7 +52,7 @@ def test_a_metric_that_has_no_room_leaves_nothing_behind() -> None:
     assert add(channel, measured("a", value=1.0), most=1) == [True]
     assert add(channel, measured("b", value=1.0), index=8, most=1) == [False]
     assert not channel.holds(8)
-    assert channel.kinds == {"a": "value"}
+    assert channel.sent_as == {"a": "value"}
     assert add(channel, measured("b", value=1.0), measured("a", value=2.0), index=8, most=1) == [
         False,
         True,

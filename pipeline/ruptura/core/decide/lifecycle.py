@@ -23,6 +23,7 @@ from ruptura.core.contracts.event import ExceptionKind
 from ruptura.core.contracts.facts import AlertFacts, Term
 from ruptura.core.contracts.tuning import AlertTuning, Moment, Tally, are_finite
 from ruptura.core.decide.risk import Risk
+from ruptura.core.detect.channel_detectors import Health
 
 VERSION: Final = 1
 """Of the state."""
@@ -119,7 +120,7 @@ def advance(  # noqa: C901, PLR0911  # each return is a transition with its reas
     start: float,
     end: float,
     *,
-    healthy: bool | None,
+    health: Health,
     tuning: AlertTuning,
     breach_at: float | None = None,
 ) -> Transition | None:
@@ -129,15 +130,14 @@ def advance(  # noqa: C901, PLR0911  # each return is a transition with its reas
         state: Changed in place.
         risk: After the bucket.
         start, end: Of the bucket, in seconds since the Unix epoch.
-        healthy: Whether the bucket held evidence of health; None where what is blamed was not
-            measured, which is evidence of nothing.
+        health: What the bucket says of what is blamed.
         tuning: Thresholds and durations.
         breach_at: When a forecast expects the breach, in seconds since the Unix epoch.
     """
     p = risk.probability
     # One measurement is counted once, however long it stands.
     signals = risk.signals
-    is_new = any(signal.point.start == start for signal in signals)
+    is_new = any(signal.is_news for signal in signals)
     if p >= tuning.warning_risk:
         if state.over == 0 and state.status is None:
             state.onset = start
@@ -145,9 +145,9 @@ def advance(  # noqa: C901, PLR0911  # each return is a transition with its reas
     else:
         state.over = 0
     state.urgent = state.urgent + is_new if p >= tuning.critical_risk else 0
-    if p >= tuning.resolve_risk or healthy is False:
+    if p >= tuning.resolve_risk or health == "unhealthy":
         state.healthy = 0
-    elif healthy:
+    elif health == "healthy":
         state.healthy += 1
     if state.status is None:
         if state.over < tuning.open_buckets:

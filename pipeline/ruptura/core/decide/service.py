@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -14,7 +15,7 @@ from ruptura.core.decide import incidents, lifecycle
 from ruptura.core.decide.lifecycle import Lifecycle, Transition
 from ruptura.core.decide.materiality import contacts_rise, material
 from ruptura.core.decide.risk import combine
-from ruptura.core.detect.channel_detector import Detection
+from ruptura.core.detect.channel_detectors import Detection
 from ruptura.core.detect.signals import Signal
 from ruptura.core.series.registry import Registry
 
@@ -44,19 +45,32 @@ class Assessment(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         channel: Its name.
+        detection: What it says.
         risk: Probability of a rupture, in [0, 1].
         state: Of its alert.
         transition: Of its alert; None if nobody is to be notified.
     """
 
     channel: str
+    detection: Detection
     risk: float
     state: State
     transition: Transition | None
 
 
+class Decision(NamedTuple):
+    """What is published of a closed bucket of a channel: its point, and a document where due."""
+
+    point: ChannelPoint
+    document: AlertFacts | None
+
+
 class ServiceAlerts:
     """The alerts of a service's channels.
+
+    A bucket is decided in two calls, since every channel has to be assessed before any alert knows
+    which incident it belongs to: `decide(assess(detections))`, each channel by channel, so that a
+    large service can be decided in portions.
 
     Args:
         name: Of the service.
@@ -75,7 +89,7 @@ class ServiceAlerts:
         self.lifecycles: dict[str, Lifecycle] = {}
 
     def reconfigure(self, config: DecideConfig) -> None:
-        """Go on with other thresholds and another plan."""
+        """Replace thresholds and plan; the alerts stay."""
         self._config = config
         self._plan = config.plan(self._name)
 
@@ -84,18 +98,42 @@ class ServiceAlerts:
         found = self.lifecycles.get(channel)
         return () if found is None else [(s.series, s.direction) for s in found.signals]
 
-    def material(self, detections: Detections) -> dict[str, list[Signal]]:
-        """Return the signals that matter, by channel; channels without any are left out.
+    def assess(self, detections: Detections, start: float, end: float) -> Iterator[Assessment]:
+        """Turn what the channels say into their risks, and move their alerts on.
 
         What a channel means depends on what its siblings say in the same bucket.
+
+        Args:
+            detections: Of all channels.
+            start, end: Of the bucket, in seconds since the Unix epoch.
         """
+        signals = self._material(detections)
+        for channel, detection in detections.items():
+            yield self._assess(channel, detection, signals, start, end)
+
+    def decide(self, assessments: Sequence[Assessment], end: float) -> Iterator[Decision]:
+        """Let alerts that have opened join an incident, and tell what is published.
+
+        Args:
+            assessments: Of all channels.
+            end: Of the bucket, in seconds since the Unix epoch.
+        """
+        self._link(assessments)
+        for one in assessments:
+            point = self._point(one, end)
+            # After the point: the document of an alert that ends clears it.
+            moved = one.transition
+            yield Decision(point, None if moved is None else self._facts(one.channel, moved))
+
+    def _material(self, detections: Detections) -> dict[str, list[Signal]]:
+        """Return the signals that matter, by channel; channels without any are left out."""
         registry = self._config.registry
         by_channel = {name: found.signals for name, found in detections.items() if found.signals}
         if not by_channel:
             return {}
         rises = {name: contacts_rise(signals, registry) for name, signals in by_channel.items()}
-        # The two largest: a channel is no sibling of itself.
-        largest, second = sorted((0.0, 0.0, *rises.values()))[:-3:-1]
+        # A channel is no sibling of itself: beside the one that rises most stands the second.
+        second, largest = sorted((0.0, 0.0, *rises.values()))[-2:]
         kept = {}
         for name, signals in by_channel.items():
             found = material(
@@ -109,7 +147,7 @@ class ServiceAlerts:
                 kept[name] = found
         return kept
 
-    def assess(
+    def _assess(
         self,
         channel: str,
         detection: Detection,
@@ -117,14 +155,7 @@ class ServiceAlerts:
         start: float,
         end: float,
     ) -> Assessment:
-        """Turn what a channel says into its risk, and move its alert on.
-
-        Args:
-            channel: Its name.
-            detection: What it says.
-            signals: What `material` has left, by channel.
-            start, end: Of the bucket, in seconds since the Unix epoch.
-        """
+        """Assess one channel; `signals` are the material ones of all, by channel."""
         config = self._config
         siblings: Sequence[Term] = ()
         own = signals.get(channel, ())
@@ -146,16 +177,16 @@ class ServiceAlerts:
             risk,
             start,
             end,
-            healthy=detection.healthy,
+            health=detection.health,
             tuning=config.tuning,
             breach_at=None if ahead is None else end + ahead,
         )
         shown: State = "normal" if detection.is_warm else "warming_up"
         if state.status in ("warning", "critical"):
             shown = state.status
-        return Assessment(channel, risk.probability, shown, transition)
+        return Assessment(channel, detection, risk.probability, shown, transition)
 
-    def link(self, assessments: Sequence[Assessment]) -> None:
+    def _link(self, assessments: Sequence[Assessment]) -> None:
         """Let the alerts that a bucket has opened join an incident of the service."""
         opened = [
             one.channel
@@ -166,15 +197,8 @@ class ServiceAlerts:
             alerts = {one.channel: self.lifecycles[one.channel] for one in assessments}
             incidents.join(self._name, opened, alerts, self._config.registry)
 
-    def point(self, assessment: Assessment, detection: Detection, end: float) -> ChannelPoint:
-        """Return the point of a channel, once `link` was asked.
-
-        Args:
-            assessment: Of the channel.
-            detection: What it says.
-            end: Of the bucket, in seconds since the Unix epoch.
-        """
-        channel = assessment.channel
+    def _point(self, assessment: Assessment, end: float) -> ChannelPoint:
+        channel, detection = assessment.channel, assessment.detection
         return ChannelPoint(
             self._name,
             channel,
@@ -186,25 +210,17 @@ class ServiceAlerts:
             lifecycle.open_alert(self.lifecycles[channel], self._name, channel),
         )
 
-    def documents(self, assessments: Iterable[Assessment]) -> list[AlertFacts]:
-        """Return the documents of transitions, after `point`: alerts that end are cleared."""
-        return [
-            self._document(one.channel, one.transition)
-            for one in assessments
-            if one.transition is not None
-        ]
-
     def expire(self, channel: str, end: float) -> list[AlertFacts]:
         """End a channel that is taken to be gone; return the last document of its alert, if any."""
         state = self.lifecycles.get(channel)
         if state is None:
             return []
         transition = lifecycle.expire(state, end)
-        documents = [] if transition is None else [self._document(channel, transition)]
+        documents = [] if transition is None else [self._facts(channel, transition)]
         del self.lifecycles[channel]
         return documents
 
-    def _document(self, channel: str, transition: Transition) -> AlertFacts:
+    def _facts(self, channel: str, transition: Transition) -> AlertFacts:
         return lifecycle.alert_facts(
             self.lifecycles[channel], transition, self._name, channel, self._plan
         )

@@ -84,12 +84,13 @@ class Forecast(msgspec.Struct, frozen=True, gc=False):
         """The name under which it speaks."""
         return FORECASTS + self.objective
 
-    def signal(self, service: str, channel: str, start: float) -> Signal:
+    def signal(self, service: str, channel: str, start: float, *, is_news: bool) -> Signal:
         """Return the forecast as a signal: a probability of rupture by itself.
 
         Args:
             service, channel: Whose it is.
             start: Of the bucket, in seconds since the Unix epoch.
+            is_news: As in `Signal`.
         """
         holds = max(1.0 - self.probability, tails.SMALLEST)
         sure = min(max(self.probability, 1e-9), SURE)
@@ -116,6 +117,7 @@ class Forecast(msgspec.Struct, frozen=True, gc=False):
             math.log(sure / (1.0 - sure)),
             self.breach,
             min(sure + 1.0 - SURE, 1.0),
+            is_news,
         )
 
 

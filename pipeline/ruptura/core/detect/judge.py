@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from ruptura.core.contracts.effects import SeriesPoint
-from ruptura.core.detect.protocol import SUSPICION
-from ruptura.core.detect.series_detector import SeriesDetector
+from ruptura.core.detect.protocol import SUSPICION, Detector
 from ruptura.core.detect.signals import Signal, signal, signals, trust
 from ruptura.core.ingest.calendar import Phase
 from ruptura.core.series.observations import Observation
 
 
 def judge(
-    detector: SeriesDetector, start: float, observation: Observation, phase: Phase
+    detector: Detector, start: float, observation: Observation, phase: Phase
 ) -> tuple[SeriesPoint, tuple[Signal, ...]]:
     """Judge a bucket that holds data, then learn it.
 
@@ -61,7 +60,7 @@ def judge(
 
 
 def judge_missing(
-    detector: SeriesDetector, start: float, phase: Phase
+    detector: Detector, start: float, phase: Phase
 ) -> tuple[SeriesPoint, tuple[Signal, ...]] | None:
     """Judge a bucket without a measurement; None where that says nothing.
 

@@ -7,7 +7,7 @@ from typing import ClassVar, Final, Protocol
 import msgspec
 
 from ruptura.core.contracts.tuning import DetectionTuning
-from ruptura.core.detect.protocol import Expectation
+from ruptura.core.detect.expectation import Expectation
 from ruptura.core.series.registry import SeriesSpec
 
 TRADE: Final = 3.0

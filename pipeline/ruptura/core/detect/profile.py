@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from ruptura.core.detect.protocol import Position
+from ruptura.core.detect.expectation import Position
 from ruptura.core.detect.state import vector, vector_bytes
 
 HOURS: Final = 24

@@ -4,16 +4,21 @@
     score = detector.score(prediction, observation)
     detector.learn(prediction, observation, weight, score)
 
-`predict` and `score` change nothing, however often and in whatever order they are called; only
-`learn` does. Below the protocol stand River-style estimators of what is normal (`Baseline`).
+and where nothing was measured: `score_missing`, `learn_missing`.
+
+`predict` and the scores change nothing, however often and in whatever order they are called; only
+learning does. Below the protocol stand River-style estimators of what is normal (`Baseline`).
 """
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 import msgspec
 
+from ruptura.core.contracts.tuning import DetectionTuning
+from ruptura.core.detect.expectation import Expectation
+from ruptura.core.detect.likelihood import Likelihood
 from ruptura.core.detect.scan_result import ScanResult
 from ruptura.core.detect.state import Stateful
 from ruptura.core.ingest.calendar import Phase
@@ -25,51 +30,6 @@ SUSPICION: Final = 0.01
 
 RELIEF: Final = 0.05
 """Tail probability of the windows above which a deviation ends."""
-
-
-class Position(NamedTuple):
-    """Where a moment lies in the profile of a week: between the centres of two hours.
-
-    Attributes:
-        day_type: As in `Phase`.
-        left, right: The hours, in [0, 24).
-        share: How much of it is the right one's, in [0, 1).
-    """
-
-    day_type: int
-    left: int
-    right: int
-    share: float
-
-
-class Expectation(msgspec.Struct, frozen=True, gc=False):
-    """What a bucket should hold, from before it was seen.
-
-    Counts: events per bucket. Ratios: the rate in [0, 1]. Gauges: the level in the scale of its
-    series (natural logarithm where `log`).
-
-    Attributes:
-        mean: Most likely value.
-        low, high: Ends of what may be normal: equal to the mean where the regime is well known,
-            apart where it is not (the first holiday lies between a Sunday and a working day).
-        deviation: Standard deviation of a gauge; 0 for counts and ratios, whose spread follows
-            from the mean.
-        standard_error: Of the mean, relative to it (counts, ratios) or absolute (gauges).
-        degrees_of_freedom: Of the tail of a gauge.
-        position: Where in the week it is of; None where the week does not matter.
-        rate: What the profile of the week says there, before the level.
-        known: Share of it that this kind of day has taught itself, in [0, 1).
-    """
-
-    mean: float
-    low: float
-    high: float
-    deviation: float
-    standard_error: float
-    degrees_of_freedom: float
-    position: Position | None = None
-    rate: float = 0.0
-    known: float = 0.0
 
 
 class Baseline(Stateful, Protocol):
@@ -142,8 +102,36 @@ class Score(msgspec.Struct, frozen=True, gc=False):
     bucket_below: float
 
 
+class Absence(msgspec.Struct, frozen=True, gc=False):
+    """What a bucket without a measurement says.
+
+    Attributes:
+        probability: That all since the last measurement is chance, in (0, 1].
+        since: As in `Score`.
+    """
+
+    probability: float
+    since: float
+
+
 class Detector(Protocol):
-    """Detector of one series."""
+    """Detector of one series.
+
+    Attributes:
+        service, channel, series: Which series.
+        spec: How it is judged.
+        tuning: What matters.
+        likelihood: Of its family.
+        started: Start of its first bucket, in seconds since the Unix epoch; infinite: not yet.
+    """
+
+    service: str
+    channel: str
+    series: str
+    spec: SeriesSpec
+    tuning: DetectionTuning
+    likelihood: Likelihood
+    started: float
 
     def predict(self, start: float, phase: Phase) -> Prediction:
         """Return what a bucket should hold; changes nothing.
@@ -176,3 +164,21 @@ class Detector(Protocol):
                 though its deviation adds up with those to come.
             score: What `score` returned for the same values; None: it is computed anew.
         """
+
+    def score_missing(self, start: float, phase: Phase) -> Absence:
+        """Return how surprising a bucket without a measurement is; changes nothing.
+
+        Args:
+            start, phase: Of the bucket, while the service is open.
+        """
+
+    def learn_missing(self, start: float, phase: Phase, absence: Absence) -> None:
+        """Let a bucket without a measurement pass.
+
+        Args:
+            start, phase: Of the bucket.
+            absence: What `score_missing` returned for it.
+        """
+
+    def band(self, phase: Phase) -> tuple[float, float, float]:
+        """Return what a bucket of size 1 should hold, and the ends of its band, in base units."""

@@ -19,8 +19,8 @@ import msgspec
 
 from ruptura.core.contracts.tuning import Amount, Finite, Tally
 from ruptura.core.detect.dispersion import Dispersion
+from ruptura.core.detect.expectation import Expectation
 from ruptura.core.detect.likelihood import LEAST_VARIANCE, Likelihood, Window
-from ruptura.core.detect.protocol import Expectation
 from ruptura.core.detect.scan_result import NO_DEVIATION, Deviation, ScanResult
 from ruptura.core.detect.state import vector, vector_bytes
 

@@ -19,14 +19,15 @@ from ruptura.core.detect.calibration import (
     Calibration,
 )
 from ruptura.core.detect.dispersion import Dispersion
+from ruptura.core.detect.expectation import Expectation
 from ruptura.core.detect.families.factory import likelihood
 from ruptura.core.detect.gap_model import GapModel
 from ruptura.core.detect.presence import Presence
 from ruptura.core.detect.protocol import (
     RELIEF,
     SUSPICION,
+    Absence,
     Baseline,
-    Expectation,
     Prediction,
     Score,
 )
@@ -64,18 +65,6 @@ class SeriesDetectorState(msgspec.Struct, frozen=True, array_like=True):
     calibration: Versioned
     gaps: Versioned
     presence: Versioned
-
-
-class Absence(msgspec.Struct, frozen=True, gc=False):
-    """What a bucket without a measurement says.
-
-    Attributes:
-        probability: That all since the last measurement is chance, in (0, 1].
-        since: As in `Score`.
-    """
-
-    probability: float
-    since: float
 
 
 class SeriesDetector:

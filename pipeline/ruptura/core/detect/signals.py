@@ -47,6 +47,7 @@ class Signal(msgspec.Struct, frozen=True, gc=False):
         breach: Of a forecast, what there is to say of it.
         share: The deviation over the least one that is worth an alert by itself; of a forecast,
             its probability.
+        is_news: Whether it rests on what its bucket measured; not, where it stands from earlier.
     """
 
     series: str
@@ -59,6 +60,7 @@ class Signal(msgspec.Struct, frozen=True, gc=False):
     log_odds: float | None = None
     breach: Breach | None = None
     share: float = 1.0
+    is_news: bool = True
 
     def is_sound(self) -> bool:
         """Whether the numbers can be a signal's; they come back from snapshots."""

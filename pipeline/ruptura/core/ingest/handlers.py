@@ -66,11 +66,11 @@ def add_metric(totals: Metrics, event: Measurement, _occurred_at: float) -> bool
     total = totals[0].get(event.metric)
     if total is None:
         sums, channel, index, most_metrics = totals
-        metric, kinds = event.metric, channel.kinds
-        if metric not in kinds:
-            if len(kinds) >= most_metrics:
+        metric, sent_as = event.metric, channel.sent_as
+        if metric not in sent_as:
+            if len(sent_as) >= most_metrics:
                 return False
-            kinds[metric] = "value" if event.value is not None else "ratio"
+            sent_as[metric] = "value" if event.value is not None else "ratio"
         total = sums[metric] = MetricSum(0, 0.0, 0.0)
         channel.metrics[index] = sums
     total.samples += 1

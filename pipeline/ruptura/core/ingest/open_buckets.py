@@ -18,7 +18,7 @@ from ruptura.core.ingest.buckets import (
 )
 from ruptura.core.ingest.event_ids import EventIds
 from ruptura.core.series.extraction import TicketTotals
-from ruptura.core.series.observations import MetricKind, MetricTotals
+from ruptura.core.series.observations import MetricTotals, SentAs
 
 VERSION: Final = 1
 
@@ -32,13 +32,13 @@ class ClosedBucket(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         tickets: What the ticket events add up to; None while the channel has never had any.
         metrics: What the measurements add up to, by metric; None where a known one did not come.
-        kinds: What each metric is.
+        sent_as: How each metric is sent.
         evicted: Open tickets that had to be forgotten because there were too many.
     """
 
     tickets: TicketTotals | None
     metrics: Mapping[str, MetricTotals | None]
-    kinds: Mapping[str, MetricKind]
+    sent_as: Mapping[str, SentAs]
     evicted: int
 
 
@@ -49,12 +49,12 @@ class ChannelProgress(msgspec.Struct, frozen=True, array_like=True):
         last_at: End of the last closed bucket that held anything, in seconds since the Unix epoch;
             None before the first.
         has_tickets: Whether a bucket with ticket events has closed.
-        kinds: What each metric is.
+        sent_as: How each metric is sent.
     """
 
     last_at: Moment | None
     has_tickets: bool
-    kinds: dict[str, MetricKind]
+    sent_as: dict[str, SentAs]
 
 
 class OpenBucketsState(msgspec.Struct, frozen=True, array_like=True):
@@ -69,11 +69,11 @@ class OpenBuckets:
     """The open buckets of a channel.
 
     Args:
-        kinds: What its metrics are, as far as that is known from elsewhere.
+        sent_as: How its metrics are sent, as far as that is known from elsewhere.
 
     Attributes:
         tickets, metrics: Contents by index of the bucket.
-        kinds: What each metric is.
+        sent_as: How each metric is sent.
         backlog: Open tickets.
         event_ids: Those of each source, by its name.
         last_at: End of the last closed bucket that held anything, in seconds since the Unix epoch;
@@ -81,12 +81,12 @@ class OpenBuckets:
             depends on the order of delivery.
     """
 
-    __slots__ = ("_has_tickets", "backlog", "event_ids", "kinds", "last_at", "metrics", "tickets")
+    __slots__ = ("_has_tickets", "backlog", "event_ids", "last_at", "metrics", "sent_as", "tickets")
 
-    def __init__(self, kinds: Mapping[str, MetricKind] | None = None) -> None:
+    def __init__(self, sent_as: Mapping[str, SentAs] | None = None) -> None:
         self.tickets: dict[int, TicketBucket] = {}
         self.metrics: dict[int, dict[str, MetricSum]] = {}
-        self.kinds: dict[str, MetricKind] = dict(kinds or {})
+        self.sent_as: dict[str, SentAs] = dict(sent_as or {})
         self.backlog = Backlog({})
         self.event_ids: dict[str, EventIds] = {}
         self.last_at = NOTHING_YET
@@ -119,7 +119,7 @@ class OpenBuckets:
         renewed = OpenBuckets()
         renewed.tickets, renewed.metrics = self.tickets, self.metrics
         coming = {metric for bucket in self.metrics.values() for metric in bucket}
-        renewed.kinds = {m: kind for m, kind in self.kinds.items() if m in coming}
+        renewed.sent_as = {m: how for m, how in self.sent_as.items() if m in coming}
         renewed.event_ids = self.event_ids
         return renewed
 
@@ -141,8 +141,8 @@ class OpenBuckets:
             evicted = self.backlog.settle(bucket, most_open_tickets)
             totals = ticket_totals(bucket, self.backlog)
         sums = self.metrics.pop(index, {})
-        metrics = {name: sums[name].totals() if name in sums else None for name in self.kinds}
-        return ClosedBucket(totals, metrics, self.kinds, evicted)
+        metrics = {name: sums[name].totals() if name in sums else None for name in self.sent_as}
+        return ClosedBucket(totals, metrics, self.sent_as, evicted)
 
     def clear(self) -> None:
         """Forget what the open buckets hold, but not how far the channel has come."""
@@ -151,13 +151,13 @@ class OpenBuckets:
     def progress(self) -> ChannelProgress:
         """Return how far the channel has come."""
         last_at = None if self.last_at == NOTHING_YET else self.last_at
-        return ChannelProgress(last_at, self._has_tickets, self.kinds)
+        return ChannelProgress(last_at, self._has_tickets, self.sent_as)
 
     def resume(self, progress: ChannelProgress) -> None:
         """Go on from where a channel had come."""
         self.last_at = NOTHING_YET if progress.last_at is None else progress.last_at
         self._has_tickets = progress.has_tickets
-        self.kinds = progress.kinds
+        self.sent_as = progress.sent_as
 
     def dump(self) -> OpenBucketsState:
         """Return the contents."""
@@ -168,6 +168,6 @@ class OpenBuckets:
         sums = [total for bucket in state.metrics.values() for total in bucket.values()]
         if not all(total.samples > 0 for total in sums):
             raise ValueError("a metric without samples")
-        if not all(self.kinds.keys() >= bucket.keys() for bucket in state.metrics.values()):
-            raise ValueError("a metric of no kind")
+        if not all(self.sent_as.keys() >= bucket.keys() for bucket in state.metrics.values()):
+            raise ValueError("a metric of which nobody knows how it is sent")
         self.tickets, self.metrics, self.backlog = state.tickets, state.metrics, state.backlog

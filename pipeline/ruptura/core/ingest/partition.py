@@ -25,7 +25,7 @@ from ruptura.core.ingest.handlers import HANDLERS
 from ruptura.core.ingest.open_buckets import OpenBuckets
 from ruptura.core.ingest.service_buckets import NEVER, CalendarOf, ServiceBuckets
 from ruptura.core.ingest.watermark import Source, SourceState, Watermark
-from ruptura.core.series.observations import MetricKind
+from ruptura.core.series.observations import SentAs
 
 VERSION: Final = 1
 
@@ -34,7 +34,7 @@ _Handle = tuple[ServiceBuckets, EventIds, Any]
 whether it was seen before."""
 
 
-def _nothing_known(service: str, channel: str) -> Mapping[str, MetricKind]:  # noqa: ARG001 - as the field asks
+def _nothing_known(service: str, channel: str) -> Mapping[str, SentAs]:  # noqa: ARG001 - as the field asks
     return {}
 
 
@@ -45,13 +45,13 @@ class IngestConfig(msgspec.Struct, frozen=True, kw_only=True):
         topics: What each source holds, by its name.
         window: Time and the bounds of memory.
         calendar: The calendar of a service's channel.
-        known_kinds: What the metrics of a channel that begins are, as far as that is known.
+        known_metrics: How the metrics of a channel that begins are sent, as far as that is known.
     """
 
     topics: Mapping[str, DocumentKind]
     window: WindowTuning
     calendar: CalendarOf
-    known_kinds: Callable[[str, str], Mapping[str, MetricKind]] = _nothing_known
+    known_metrics: Callable[[str, str], Mapping[str, SentAs]] = _nothing_known
 
 
 class Clocks(msgspec.Struct, frozen=True, array_like=True):
@@ -98,7 +98,7 @@ class PartitionBuckets:
         self._channels = 0
 
     def reconfigure(self, config: IngestConfig) -> None:
-        """Go on with other parts of the same topics and length of a bucket."""
+        """Replace the configuration, of the same topics and length of a bucket; keep the state."""
         self._config = config
         watermark = Watermark(tuple(config.topics), config.window)
         watermark.load(self.watermark.dump())
@@ -244,7 +244,7 @@ class PartitionBuckets:
             service.next_bucket = index
             service.last_closed = max(self._first_open - 1, NEVER)
             self.services[name] = service
-        created = OpenBuckets(self._config.known_kinds(name, channel))
+        created = OpenBuckets(self._config.known_metrics(name, channel))
         service.channels[channel] = created
         self._channels += 1
         return service, created

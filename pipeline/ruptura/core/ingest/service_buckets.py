@@ -80,7 +80,7 @@ class ServiceBuckets:
         self.applied_offsets: Mapping[str, int] = {}
 
     def reconfigure(self, calendar: CalendarOf) -> None:
-        """Go on with other calendars."""
+        """Replace the calendars."""
         self._calendar_of, self._calendars = calendar, {}
 
     def phase(self, channel: str, start: float, end: float, known: dict[int, Phase]) -> Phase:

@@ -11,7 +11,7 @@ from ruptura.core.contracts.event import MAX_MAGNITUDE
 from ruptura.core.series.extraction import TicketTotals, extract
 from ruptura.core.series.registry import Registry
 
-MetricKind = Literal["value", "ratio"]
+SentAs = Literal["value", "ratio"]
 """How a metric is sent: as a value, or as numerator and denominator; its first event decides."""
 
 
@@ -61,7 +61,7 @@ def observe(
     registry: Registry,
     tickets: TicketTotals | None,
     metrics: Mapping[str, MetricTotals | None],
-    kinds: Mapping[str, MetricKind],
+    sent_as: Mapping[str, SentAs],
 ) -> Observations:
     """Make series of what a closed bucket of a channel adds up to.
 
@@ -69,10 +69,10 @@ def observe(
         registry: What is known of series.
         tickets: Of ticket events; None while there never were any.
         metrics: By metric; None where it did not come.
-        kinds: How each metric is sent.
+        sent_as: How each metric is sent.
     """
     measured = [
-        (metric, _observation(registry, metric, totals, kinds[metric]))
+        (metric, _observation(registry, metric, totals, sent_as[metric]))
         for metric, totals in metrics.items()
     ]
     return Observations(
@@ -89,7 +89,7 @@ def observe(
 
 
 def _observation(
-    registry: Registry, metric: str, totals: MetricTotals | None, kind: MetricKind
+    registry: Registry, metric: str, totals: MetricTotals | None, sent_as: SentAs
 ) -> Observation | None:
     """Return what a metric holds; None where the bucket tells nothing.
 
@@ -99,7 +99,7 @@ def _observation(
     if totals is None:
         return None
     amount, size = totals.amount, totals.size
-    if kind == "ratio":
+    if sent_as == "ratio":
         return Observation(min(max(amount, 0.0), size), size) if size > 0.0 else None
     if registry.metric(metric, is_ratio=False).family == "count":
         return Observation(max(float(amount), 0.0))

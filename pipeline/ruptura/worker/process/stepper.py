@@ -43,7 +43,7 @@ class Stepper:
         self.lock = asyncio.Lock()
 
     async def reconfigure(self, config: Config) -> None:
-        """Go on with other parts, in all partitions between the same two steps.
+        """Replace the configuration, keep the state, in all partitions between the same two steps.
 
         After a crash, what came since the last checkpoint is stepped again, with whatever settings
         are in force then.

@@ -10,9 +10,9 @@ from river import stats
 
 from ruptura.core.contracts.tuning import Amount, DetectionTuning, Finite, are_finite
 from ruptura.core.detect import tails
+from ruptura.core.detect.expectation import Expectation
 from ruptura.core.detect.likelihood import TRADE, Reference, Window, least_relative
 from ruptura.core.detect.profile import VISITS_TRUSTED, Grid, Weekly, position
-from ruptura.core.detect.protocol import Expectation
 from ruptura.core.ingest.calendar import Phase
 from ruptura.core.series.registry import SeriesSpec
 

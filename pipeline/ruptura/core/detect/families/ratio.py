@@ -9,6 +9,7 @@ from river import stats
 
 from ruptura.core.contracts.tuning import Amount, DetectionTuning, are_finite
 from ruptura.core.detect import tails
+from ruptura.core.detect.expectation import Expectation
 from ruptura.core.detect.likelihood import (
     LEAST_VARIANCE,
     Reference,
@@ -16,7 +17,6 @@ from ruptura.core.detect.likelihood import (
     event_share,
     least_relative,
 )
-from ruptura.core.detect.protocol import Expectation
 from ruptura.core.ingest.calendar import Phase
 from ruptura.core.series.registry import SeriesSpec
 

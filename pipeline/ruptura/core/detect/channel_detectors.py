@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -24,13 +24,16 @@ from ruptura.core.detect.scan import Scales
 from ruptura.core.detect.series_detector import SeriesDetector, SeriesDetectorState
 from ruptura.core.detect.signals import Signal
 from ruptura.core.ingest.calendar import Phase
-from ruptura.core.series.observations import MetricKind, Observation, Observations
+from ruptura.core.series.observations import Observation, Observations, SentAs
 from ruptura.core.series.registry import TICKETS, Registry, SeriesSpec
 
 VERSION: Final = 1
 
 Blamed = Collection[tuple[str, Direction]]
 """Series that an alert blames, each with its direction."""
+
+Health = Literal["healthy", "unhealthy", "unknown"]
+"""What a bucket says of what an open alert blames; `unknown`: it was not measured."""
 
 _FEW_CONTACTS: Final = 10.0
 """Within a quarter of an hour: a mean over fewer depends on one of them."""
@@ -63,7 +66,7 @@ class DetectConfig(msgspec.Struct, frozen=True, kw_only=True):
     least_wait: Callable[[str, str], float] = _no_least_wait
 
 
-class ChannelDetectorState(msgspec.Struct, frozen=True, array_like=True):
+class ChannelDetectorsState(msgspec.Struct, frozen=True, array_like=True):
     """What the series of a channel have learned, and what they said last."""
 
     series: dict[str, SeriesDetectorState]
@@ -76,7 +79,7 @@ class Detection(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         points: One for each series that has a value or is missed.
         signals: What deviates, however slightly.
-        healthy: Whether there was evidence of health; None: of nothing.
+        health: Of what the open alert blames; without one, of all.
         is_warm: Whether any series can be judged.
         is_queue_seen: Whether any series shows how contacts wait.
         breach_probability, breach_seconds: As in `ChannelPoint`.
@@ -84,14 +87,14 @@ class Detection(msgspec.Struct, frozen=True, gc=False):
 
     points: Sequence[SeriesPoint]
     signals: Sequence[Signal]
-    healthy: bool | None
+    health: Health
     is_warm: bool
     is_queue_seen: bool
     breach_probability: float | None = None
     breach_seconds: float | None = None
 
 
-class ChannelDetector:
+class ChannelDetectors:
     """Judges and learns the series of a channel.
 
     Args:
@@ -114,7 +117,7 @@ class ChannelDetector:
         start: float,
         phase: Phase,
         *,
-        kinds: Mapping[str, MetricKind],
+        sent_as: Mapping[str, SentAs],
         blamed: Blamed,
     ) -> Detection:
         """Judge a closed bucket, then learn it.
@@ -123,7 +126,7 @@ class ChannelDetector:
             observations: Of all series.
             start: Of the bucket, in seconds since the Unix epoch.
             phase: Where in the week it lies; muted, the bucket is evidence of nothing.
-            kinds: What each metric is.
+            sent_as: How each metric is sent.
             blamed: By the open alert of the channel.
         """
         points: list[SeriesPoint] = []
@@ -131,32 +134,42 @@ class ChannelDetector:
         for series, observed in observations.tickets:
             # A series begins with its first event.
             if observed.value or series in self._detectors:
-                self._observe(series, observed, start, phase, kinds, points, signals)
-        is_complete = True
+                point, found = self._observe(series, observed, start, phase, sent_as)
+                points.append(point)
+                signals.extend(found)
+        is_missing = False
         for series, measured in observations.metrics:
             if measured is not None:
-                self._observe(series, measured, start, phase, kinds, points, signals)
-            elif self._miss(series, observations, start, phase, points, signals):
-                is_complete = False
+                point, found = self._observe(series, measured, start, phase, sent_as)
+            else:
+                missed = self._miss(series, observations, start, phase)
+                if missed is None:
+                    continue
+                point, found = missed
+                is_missing = True
+            points.append(point)
+            signals.extend(found)
         is_warm = any(point.score is not None for point in points)
-        healthy: bool | None = True
-        forecasts = self._forecast(observations, points, kinds, phase)
+        health: Health = "healthy"
+        forecasts = self._forecast(observations, points, sent_as, phase)
         if self._last_signals or blamed:
             seen = {point.series for point in points if point.observed is not None}
             signals.extend(self._lasting_signals(seen, start, phase))
-            healthy = None if phase.muted else self._health(blamed, seen, forecasts, is_warm)
+            health = "unknown" if phase.muted else self._health(blamed, seen, forecasts, is_warm)
+        if is_missing and health == "healthy":
+            health = "unhealthy"
         breach_probability = breach_seconds = None
         if forecasts:
             first = foremost(forecasts)
             breach_probability, breach_seconds = first.probability, first.seconds
             if first.probability >= CALM:
                 # News only where anything was measured that it could rest on.
-                is_old = not observations.has_measurements and not any(p.observed for p in points)
-                signals.append(first.signal(self._service, self._channel, start - is_old))
+                is_news = observations.has_measurements or any(p.observed for p in points)
+                signals.append(first.signal(self._service, self._channel, start, is_news=is_news))
         return Detection(
             points,
             signals,
-            False if healthy and not is_complete else healthy,
+            health,
             is_warm,
             any(map(self._config.registry.shows_queue, self._detectors)),
             breach_probability,
@@ -169,46 +182,32 @@ class ChannelDetector:
         observed: Observation,
         start: float,
         phase: Phase,
-        kinds: Mapping[str, MetricKind],
-        points: list[SeriesPoint],
-        signals: list[Signal],
-    ) -> None:
+        sent_as: Mapping[str, SentAs],
+    ) -> tuple[SeriesPoint, tuple[Signal, ...]]:
+        """Judge what a series holds; return its point and what deviates."""
         detector = self._detectors.get(series)
         if detector is None:
-            detector = self._create(series, kinds)
+            detector = self._create(series, sent_as)
         point, found = judge(detector, start, observed, phase)
-        points.append(point)
         if found and detector.spec.per_contact and self._is_slack():
             found = ()
         if found:
-            signals.extend(found)
             self._last_signals[series] = found
         elif self._last_signals:
             self._last_signals.pop(series, None)
+        return point, found
 
     def _miss(
-        self,
-        series: str,
-        observations: Observations,
-        start: float,
-        phase: Phase,
-        points: list[SeriesPoint],
-        signals: list[Signal],
-    ) -> bool:
-        """Note that a metric did not come; return whether that is a signal."""
+        self, series: str, observations: Observations, start: float, phase: Phase
+    ) -> tuple[SeriesPoint, tuple[Signal, ...]] | None:
+        """Judge that a metric did not come; None where that says nothing."""
         detector = self._detectors.get(series)
         if detector is None:
-            return False
+            return None
         # While other metrics come, no ratio or level only means: nothing was there to measure.
         if observations.has_measurements and detector.spec.family != "count":
-            return False
-        missed = judge_missing(detector, start, phase)
-        if missed is None:
-            return False
-        point, found = missed
-        points.append(point)
-        signals.extend(found)
-        return True
+            return None
+        return judge_missing(detector, start, phase)
 
     def _is_slack(self) -> bool:
         """Whether so few contacts came of late that their mean is that of single contacts."""
@@ -227,14 +226,14 @@ class ChannelDetector:
             if start - found[0].point.start > _STANDS_SECONDS:
                 del self._last_signals[series]
             else:
-                lasting.extend(found)
+                lasting.extend(msgspec.structs.replace(one, is_news=False) for one in found)
         return lasting
 
     def _forecast(
         self,
         observations: Observations,
         points: Sequence[SeriesPoint],
-        kinds: Mapping[str, MetricKind],
+        sent_as: Mapping[str, SentAs],
         phase: Phase,
     ) -> Sequence[Forecast]:
         """Forecast from what the bucket measured, with the sizes that points do without."""
@@ -244,7 +243,7 @@ class ChannelDetector:
         values |= {
             metric: observed
             for metric, observed in observations.metrics
-            if observed is not None and kinds[metric] == "ratio"
+            if observed is not None and sent_as[metric] == "ratio"
         }
         by_measure = self._config.registry.measured(values)
         readings = {measure: values[series] for measure, series in by_measure.items()}
@@ -255,29 +254,32 @@ class ChannelDetector:
 
     def _health(
         self, blamed: Blamed, measured: set[str], forecasts: Sequence[Forecast], is_warm: bool
-    ) -> bool | None:
-        """Whether what the alert blames is well; None if none of it was measured or forecast."""
+    ) -> Health:
+        """Say how what the alert blames is; unknown if none of it was measured or forecast."""
         if not blamed:
-            return True
+            return "healthy"
         detectors = self._detectors
         if is_warm and not any(series in detectors for series, _ in blamed):
             # Forecasts, which alone open nothing any more, keep nothing open either.
-            return all(detectors[s].is_calm for s in measured if s in detectors)
+            well = [detectors[s].is_calm for s in measured if s in detectors]
+            return "healthy" if all(well) else "unhealthy"
         well = [
             detectors[series].is_fine(direction)
             for series, direction in blamed
             if series in measured and series in detectors
         ]
         well += [f.probability < CALM for f in forecasts if (f.series, "above") in blamed]
-        return all(well) if well else None
+        if not well:
+            return "unknown"
+        return "healthy" if all(well) else "unhealthy"
 
-    def _spec(self, series: str, kinds: Mapping[str, MetricKind]) -> SeriesSpec:
+    def _spec(self, series: str, sent_as: Mapping[str, SentAs]) -> SeriesSpec:
         """Return how a series is judged here; ValueError where there can be no such series."""
-        kind, registry = kinds.get(series), self._config.registry
-        if kind is None:
+        as_what, registry = sent_as.get(series), self._config.registry
+        if as_what is None:
             spec = registry.ticket(series)
         else:
-            spec = registry.metric(series, is_ratio=kind == "ratio")
+            spec = registry.metric(series, is_ratio=as_what == "ratio")
         return self._with_objective(series, spec)
 
     def _with_objective(self, series: str, spec: SeriesSpec) -> SeriesSpec:
@@ -287,8 +289,8 @@ class ChannelDetector:
         least = max(spec.least, self._config.least_wait(self._service, self._channel))
         return msgspec.structs.replace(spec, least=least)
 
-    def _create(self, series: str, kinds: Mapping[str, MetricKind]) -> SeriesDetector:
-        spec, config = self._spec(series, kinds), self._config
+    def _create(self, series: str, sent_as: Mapping[str, SentAs]) -> SeriesDetector:
+        spec, config = self._spec(series, sent_as), self._config
         detector = self._detectors[series] = SeriesDetector(
             self._service,
             self._channel,
@@ -300,10 +302,10 @@ class ChannelDetector:
         )
         return detector
 
-    # Other parts, and state.
+    # Configuration and state.
 
     def forecaster_under(self, config: DetectConfig) -> Forecaster | None:
-        """Return the forecaster that goes on from this one's state; ValueError if it cannot."""
+        """Return a forecaster of that configuration in this one's state; ValueError if it fails."""
         forecaster = config.forecaster(self._service, self._channel)
         if forecaster is not None and self._forecaster is not None:
             forecaster.load(self._forecaster.dump())
@@ -313,23 +315,23 @@ class ChannelDetector:
         self,
         config: DetectConfig,
         forecaster: Forecaster | None,
-        kinds: Mapping[str, MetricKind],
+        sent_as: Mapping[str, SentAs],
     ) -> None:
-        """Go on with other parts, and with the forecaster that `forecaster_under` made of them."""
+        """Replace the configuration, and the forecaster by what `forecaster_under` it returned."""
         self._config, self._forecaster = config, forecaster
         for series, detector in self._detectors.items():
             # Of the specs only those of waits depend on settings.
             is_wait = config.registry.is_wait(series)
-            spec = self._spec(series, kinds) if is_wait else detector.spec
+            spec = self._spec(series, sent_as) if is_wait else detector.spec
             detector.reconfigure(spec, config.tuning)
 
-    def dump(self) -> ChannelDetectorState:
+    def dump(self) -> ChannelDetectorsState:
         """Return what the series have learned."""
         series = {name: detector.dump() for name, detector in self._detectors.items()}
-        return ChannelDetectorState(series, self._last_signals)
+        return ChannelDetectorsState(series, self._last_signals)
 
     def load(
-        self, state: ChannelDetectorState, kinds: Mapping[str, MetricKind]
+        self, state: ChannelDetectorsState, sent_as: Mapping[str, SentAs]
     ) -> Sequence[tuple[str, str]]:
         """Take back what series have learned.
 
@@ -343,17 +345,17 @@ class ChannelDetector:
             if not found or not all(s.series == series and s.is_sound() for s in found):
                 raise ValueError(f"signals of {series!r} that could not be its own")
         self._last_signals = dict(state.last_signals)
-        return self._load_series(state, kinds)
+        return self._load_series(state, sent_as)
 
     def _load_series(
-        self, state: ChannelDetectorState, kinds: Mapping[str, MetricKind]
+        self, state: ChannelDetectorsState, sent_as: Mapping[str, SentAs]
     ) -> Sequence[tuple[str, str]]:
         anew: list[tuple[str, str]] = []
         for series, learned in state.series.items():
-            if series not in kinds and not self._config.registry.is_ticket(series):
+            if series not in sent_as and not self._config.registry.is_ticket(series):
                 reasons: Sequence[str] = ["no such series any more"]
             else:
-                reasons = self._create(series, kinds).load(learned)
+                reasons = self._create(series, sent_as).load(learned)
             if reasons:
                 # What it said was said of what it had learned.
                 self._last_signals.pop(series, None)
@@ -373,11 +375,11 @@ class ChannelDetector:
         self._forecaster = forecaster
         return anew
 
-    def learn_from(self, state: ChannelDetectorState, kinds: Mapping[str, MetricKind]) -> None:
+    def learn_from(self, state: ChannelDetectorsState, sent_as: Mapping[str, SentAs]) -> None:
         """Take over what another channel has learned; ValueError if it could not have.
 
         A series that is judged otherwise here has nothing to take over.
         """
-        self._load_series(state, kinds)
+        self._load_series(state, sent_as)
         for detector in self._detectors.values():
             detector.begin_anew()
