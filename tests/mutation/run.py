@@ -13,6 +13,7 @@ functions: constants of modules are left to the tests that name them.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import re
 import shutil
 import subprocess
@@ -114,7 +115,8 @@ def _mutants(folder: str) -> list[str]:
     core = BUILD / CORE
     names: list[str] = []
     for path in sorted((core / folder).glob("*.py" if folder == "." else "**/*.py")):
-        mutated = mutate_file_contents(str(path), path.read_text(), None)
+        with contextlib.chdir(BUILD):  # where mutmut finds its settings
+            mutated = mutate_file_contents(str(path), path.read_text(), None)
         place = path.relative_to(BUILD)
         names += [get_mutant_name(place, name) for name in mutated.mutant_names]
     return names
