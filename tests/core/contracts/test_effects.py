@@ -21,8 +21,10 @@ class Thing:
 
 @pytest.mark.parametrize("name", COUNTS)
 def test_counts_add_up_by_name_and_a_new_name_begins_at_its_count(name: str) -> None:
-    total = Effects(**{name: {"tickets": 3}})
-    total.add(Effects(**{name: {"tickets": 2, "metrics": 5}}))
+    total, later = Effects(), Effects()
+    getattr(total, name).update(tickets=3)
+    getattr(later, name).update(tickets=2, metrics=5)
+    total.add(later)
     assert getattr(total, name) == {"tickets": 5, "metrics": 5}
 
 
