@@ -134,10 +134,10 @@ class _ClosingBucket:
         for assessment in alerts.assess(self._detections, self._start, self._end):
             assessments.append(assessment)
             yield 1
-        for decision in alerts.decide(assessments, self._end):
-            self._effects.channels.append(decision.point)
-            if decision.document is not None:
-                self._effects.alerts.append(decision.document)
+        for point, document in alerts.decide(assessments, self._end):
+            self._effects.channels.append(point)
+            if document is not None:
+                self._effects.alerts.append(document)
             yield 1
 
 

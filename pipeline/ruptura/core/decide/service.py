@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 import msgspec
 
@@ -58,11 +57,8 @@ class Assessment(msgspec.Struct, frozen=True, gc=False):
     transition: Transition | None
 
 
-class Decision(NamedTuple):
-    """What is published of a closed bucket of a channel: its point, and a document where due."""
-
-    point: ChannelPoint
-    document: AlertFacts | None
+Decision = tuple[ChannelPoint, AlertFacts | None]
+"""What is published of a closed bucket of a channel: its point, and a document where due."""
 
 
 class ServiceAlerts:
@@ -123,7 +119,7 @@ class ServiceAlerts:
             point = self._point(one, end)
             # After the point: the document of an alert that ends clears it.
             moved = one.transition
-            yield Decision(point, None if moved is None else self._facts(one.channel, moved))
+            yield point, None if moved is None else self._facts(one.channel, moved)
 
     def _material(self, detections: Detections) -> dict[str, list[Signal]]:
         """Return the signals that matter, by channel; channels without any are left out."""

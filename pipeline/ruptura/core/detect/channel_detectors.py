@@ -136,7 +136,7 @@ class ChannelDetectors:
             if observed.value or series in self._detectors:
                 point, found = self._observe(series, observed, start, phase, sent_as)
                 points.append(point)
-                signals.extend(found)
+                signals += found
         is_missing = False
         for series, measured in observations.metrics:
             if measured is not None:
@@ -148,7 +148,7 @@ class ChannelDetectors:
                 point, found = missed
                 is_missing = True
             points.append(point)
-            signals.extend(found)
+            signals += found
         is_warm = any(point.score is not None for point in points)
         health: Health = "healthy"
         forecasts = self._forecast(observations, points, sent_as, phase)
