@@ -52,8 +52,8 @@ bench: build/baselines/.installed .venv/.installed-dev ## Measure the worker bes
 
 # What shapes results, at both ends of what pyproject.toml allows, each in an environment of its own.
 # The lock does not count here, but for the tools of the tests. uv reads UV_*.
-BOUNDS_TESTS := tests/golden tests/core/detect tests/core/decide tests/core/test_snapshot.py \
-  tests/core/test_engine_order.py tests/forecast tests/assembly tests/tools/test_replay.py
+BOUNDS_TESTS := tests/golden tests/core/detect tests/core/decide tests/core/test_state.py \
+  tests/core/test_state_components.py tests/core/test_engine_order.py tests/forecast tests/assembly tests/tools/test_replay.py
 BOUNDS_TOOLS := hypothesis|jsonschema|pytest|pytest-timeout|pytest-xdist|pyyaml
 
 .PHONY: bounds

@@ -113,6 +113,44 @@ def test_alerts_are_sent_in_their_order_however_long_the_producer_takes_over_eac
     run(scenario)
 
 
+def test_behind_an_alert_that_is_not_taken_none_is_sent() -> None:
+    class Refuses(Topic):
+        async def send(self, key: bytes | None, value: bytes) -> Awaitable[object]:
+            if json.loads(value)["sequence"] == 1:
+                raise KafkaConnectionError("gone")
+            return await super().send(key, value)
+
+    async def scenario() -> None:
+        alerts = Refuses()
+        subject = KafkaSink(alerts, Topic(), lambda _count: None)
+        for sequence in range(4):
+            subject.apply(Effects(alerts=[alert(sequence)]))
+            await asyncio.sleep(0.0)
+        with pytest.raises(KafkaConnectionError):
+            await subject.flush()
+        assert [json.loads(value)["sequence"] for _, value in alerts.sent] == [0]
+
+    run(scenario)
+
+
+def test_whoever_gives_up_a_flush_takes_nothing_back() -> None:
+    async def scenario() -> None:
+        letters, counted = Topic(), list[int]()
+        letters.gate.clear()
+        subject = KafkaSink(Topic(), letters, counted.append)
+        subject.apply(letters_of(rejection()))
+        flushing = asyncio.ensure_future(subject.flush())
+        await asyncio.sleep(0.0)
+        flushing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await flushing
+        letters.gate.set()
+        await subject.flush()
+        assert (counted, subject.pending) == ([1], 0)
+
+    run(scenario)
+
+
 def test_a_dead_letter_counts_once_the_broker_has_it() -> None:
     async def scenario() -> None:
         letters, counted = Topic(), list[int]()
@@ -141,6 +179,8 @@ def test_a_dead_letter_that_is_too_large_is_cut_instead_of_ending_the_worker(
         subject = KafkaSink(Topic(), letters, counted.append)
         subject.apply(letters_of(rejection(b"x" * 1_000_000, b"k" * 1_000)))
         await subject.flush()
+        # What is refused at once was never sent; else the broker has refused the first.
+        assert len(letters.sent) == (1 if is_told_at_once else 2)
         key, value = letters.sent[-1]
         assert key is None, "which may be what is too large"
         assert json.loads(value)["offset"] == 7

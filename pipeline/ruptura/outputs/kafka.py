@@ -46,6 +46,7 @@ class KafkaSink:
         self._dead_letters = dead_letters
         self._dead_lettered = dead_lettered
         self._in_order = asyncio.Lock()
+        self._failure: Exception | None = None  # of the first alert that was not taken
         self._under_way: set[asyncio.Task[None]] = set()
 
     @property
@@ -63,10 +64,15 @@ class KafkaSink:
     async def flush(self) -> None:
         """Wait until the brokers have all that was applied so far.
 
+        Whoever gives up waiting leaves what is under way alone.
+
         Raises:
             KafkaError: they do not take it.
         """
-        await asyncio.gather(*self._under_way)
+        if self._under_way:
+            done, _ = await asyncio.wait(self._under_way)
+            for task in done:
+                task.result()
 
     def _begin(self, sending: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(sending)
@@ -79,9 +85,20 @@ class KafkaSink:
             self._under_way.discard(task)
 
     async def _send_alert(self, alert: Alert) -> None:
-        """Publish an alert, keyed by its service, behind those that came before it."""
+        """Publish an alert, keyed by its service, behind those that came before it.
+
+        Where one was not taken, none of those behind it is sent: consumers would see a gap, and
+        after the restart the one that is missing behind its successors.
+        """
         async with self._in_order:  # a lock lets those who wait in by their turn
-            acknowledged = await self._alerts.send(alert.service.encode(), _encoder.encode(alert))
+            if self._failure is not None:
+                raise self._failure
+            try:
+                key, value = alert.service.encode(), _encoder.encode(alert)
+                acknowledged = await self._alerts.send(key, value)
+            except Exception as error:
+                self._failure = error
+                raise
         await acknowledged
 
     async def _send_dead_letter(self, rejection: Rejection) -> None:

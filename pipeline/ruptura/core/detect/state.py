@@ -67,7 +67,11 @@ def pack(part: Stateful) -> bytes:
 
 def unpack(part: Stateful, state: bytes) -> bool:
     """Load a part from what `pack` returned; as `restore`."""
-    return restore(part, _versioned.decode(state))
+    try:
+        found = _versioned.decode(state)
+    except RecursionError:
+        raise ValueError("state is nested too deeply") from None
+    return restore(part, found)
 
 
 def vector_bytes(values: array[float] | bytes, code: Code = "d") -> bytes:
