@@ -97,6 +97,39 @@ class TestComponents:
         assert all(p.observed == 32 for p in opened if p.service == "boreal")
         assert all(p.score is not None for p in opened if p.service == "boreal")
 
+    def test_nor_does_a_service_that_is_ahead_of_the_clocks_saved_before_it(
+        self, subject: Engine, objectives: dict[str, Any]
+    ) -> None:
+        # A worker writes clocks and services one after the other, and may die in between.
+        clock = subject.dump_clock(0)
+        run(subject, [i for i in INPUTS if CUT <= time_of(i) < CUT + 90.0])
+        state = msgspec.msgpack.decode(subject.dump(0, "boreal"))
+        del state[3][states.OPEN_BUCKETS]
+        fresh = engine(**objectives)
+        fresh.load_clock(0, clock)
+        fresh.load(0, "boreal", msgspec.msgpack.encode(state))
+        effects = run(fresh, [i for i in INPUTS if CUT <= time_of(i) < CUT + HOUR / 2])
+        opened = [
+            p for p in effects.points if (p.service, p.series) == ("boreal", "tickets.opened")
+        ]
+        assert opened
+        assert {point.observed for point in opened} == {32}
+
+    def test_an_alert_of_a_channel_that_is_not_there_is_left_out(
+        self, subject: Engine, objectives: dict[str, Any]
+    ) -> None:
+        def haunt(state: Any) -> None:
+            lifecycles = state[3][states.LIFECYCLES][1]
+            lifecycles["nowhere"] = next(iter(lifecycles.values()))
+
+        fresh, anew = self.restored(subject, objectives, haunt)
+        assert anew == []
+        kept, were = (
+            msgspec.msgpack.decode(each.dump(0, "boreal"))[3][states.LIFECYCLES]
+            for each in (fresh, subject)
+        )
+        assert kept == were
+
     def test_without_its_event_ids_all_else_goes_on(
         self, subject: Engine, objectives: dict[str, Any]
     ) -> None:

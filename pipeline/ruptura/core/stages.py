@@ -270,13 +270,14 @@ class Stages:
             return component not in refused
 
         if not fits(states.OPEN_BUCKETS, buckets.load_open):
-            buckets.begin_after(self.buckets.newest_bucket())
+            # The service may be ahead of the clocks, if the worker died between two writes.
+            buckets.begin_after(max(self.buckets.newest_bucket(), found.progress.last_filled))
         fits(states.EVENT_IDS, buckets.load_event_ids)
         sent_as = {name: channel.sent_as for name, channel in buckets.channels.items()}
         if not fits(states.DETECTORS, partial(kept.load_detectors, sent_as=sent_as)):
             kept.load_detectors({}, sent_as=sent_as)
         fits(states.FORECASTERS, kept.load_forecasters)
-        fits(states.LIFECYCLES, kept.alerts.load)
+        fits(states.LIFECYCLES, partial(kept.alerts.load, channels=buckets.channels))
         self.buckets.put(buckets)
         self._services[service] = kept
         return [*(f"{component}: {why}" for component, why in refused.items()), *anew]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -221,8 +221,14 @@ class ServiceAlerts:
             self.lifecycles[channel], transition, self._name, channel, self._plan
         )
 
-    def load(self, states: Mapping[str, Lifecycle]) -> None:
-        """Restore lifecycles; ValueError if one of them is not valid."""
-        for state in states.values():
+    def load(self, states: Mapping[str, Lifecycle], *, channels: Container[str]) -> None:
+        """Restore lifecycles; ValueError if one of them is not valid.
+
+        Args:
+            states: By channel.
+            channels: Those that there are; what belongs to others is left out.
+        """
+        known = {name: state for name, state in states.items() if name in channels}
+        for state in known.values():
             state.check()
-        self.lifecycles = dict(states)
+        self.lifecycles = known

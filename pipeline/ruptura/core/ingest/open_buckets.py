@@ -96,6 +96,10 @@ class OpenBuckets:
         """Return the first open bucket that holds anything, if there is one."""
         return min((*self.tickets, *self.metrics), default=None)
 
+    def last_filled(self) -> int:
+        """Return the last open bucket that holds anything; -1 if none does."""
+        return max((*self.tickets, *self.metrics), default=-1)
+
     def holds(self, index: int) -> bool:
         """Return whether anything came for a bucket that is still open."""
         return index in self.tickets or index in self.metrics

@@ -32,12 +32,15 @@ class ServiceProgress(msgspec.Struct, frozen=True, array_like=True):
     Attributes:
         next_bucket: Index of the next bucket to close.
         last_closed: Index of the last one that was closed, -1 before the first.
+        last_filled: Index of the last one that holds anything, -1 where none does. A service may
+            be ahead of the clocks that were saved with it.
         next_offsets: By source, the offset after the last record that the state reflects.
         channels: By name; at least one.
     """
 
     next_bucket: Index
     last_closed: Index
+    last_filled: Index
     next_offsets: dict[str, Tally]
     channels: Annotated[dict[str, ChannelProgress], Meta(min_length=1)]
 
@@ -131,6 +134,7 @@ class ServiceBuckets:
         return ServiceProgress(
             self.next_bucket,
             self.last_closed,
+            max((channel.last_filled() for channel in self.channels.values()), default=NEVER),
             {name: max(offset, applied.get(name, 0)) for name, offset in next_offsets.items()},
             {name: channel.progress() for name, channel in self.channels.items()},
         )
