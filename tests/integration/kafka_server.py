@@ -26,7 +26,7 @@ from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
 KAFKA_VERSION = "4.1.0"
-SASL_USERS = {"ruptura": "mute_libraries-mute_libraries"}
+SASL_USERS = {"ruptura": "quiet-evening-library"}
 
 _POM = Path(__file__).with_name("pom.xml")
 _CLUSTER_ID = "cnVwdHVyYS10ZXN0cy0wMQ"

@@ -106,7 +106,7 @@ def test_people_get_lines_without_escapes_where_no_terminal_is(
     assert "\x1b" not in text
 
 
-def test_a_name_is_sampled_of_once_a_minute_with_what_came_in_between() -> None:
+def test_a_name_is_logged_once_a_minute_with_the_count_of_what_came_in_between() -> None:
     ration = logs.LogSampler(seconds=60.0)
     assert ration.add("loja", 3, 100.0) == ("loja", 3)
     assert ration.add("loja", 4, 110.0) is None

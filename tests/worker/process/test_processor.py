@@ -17,7 +17,7 @@ from ruptura.core.contracts.record import Record
 from ruptura.settings import Settings
 from ruptura.worker.health import Health
 from ruptura.worker.pace import Pace
-from ruptura.worker.process import membership, stepper
+from ruptura.worker.process import membership, processor, stepper
 from ruptura.worker.process.intake import Intake
 from ruptura.worker.process.processor import Processor
 from ruptura.worker.routes.input_queue import QueuedBatch
@@ -27,16 +27,27 @@ TICKETS_0 = TP("ruptura.tickets", 0)
 
 
 class Topic:
-    """A Faust topic whose broker has everything at once."""
+    """A Faust topic whose broker has everything at once, unless it is held back."""
 
     def __init__(self) -> None:
         self.sent = 0
+        self.is_held_back = False
+        self._waiting: list[asyncio.Future[None]] = []
 
     async def send(self, **_: object) -> asyncio.Future[None]:
         self.sent += 1
         landed = asyncio.get_running_loop().create_future()
-        landed.set_result(None)
+        self._waiting.append(landed)
+        if not self.is_held_back:
+            self.release()
         return landed
+
+    def release(self) -> None:
+        """Let the broker have all that it was sent."""
+        self.is_held_back = False
+        for landed in self._waiting:
+            landed.set_result(None)
+        self._waiting.clear()
 
 
 class Scene:
@@ -182,6 +193,24 @@ def test_each_portion_is_told_before_the_next_is_stepped() -> None:
         "stepped 1", "told 1", "stepped 2", "told 2", "stepped 3", "told 3",
     ]  # fmt: skip
     assert scene.topic.sent == 3
+
+
+def test_the_engine_waits_while_too_many_documents_are_under_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(processor, "_MOST_PENDING", 1)
+
+    async def scenario(scene: Scene) -> None:
+        scene.topic.is_held_back = True
+        stepping = asyncio.ensure_future(scene.step())
+        for _ in range(100):
+            await asyncio.sleep(0.0)
+        assert scene.seen[-1] == "told 2", "one more than may be under way"
+        assert not stepping.done()
+        scene.topic.release()
+        await stepping
+
+    assert play(scenario).seen[-1] == "told 3"
 
 
 def test_of_partitions_that_are_taken_away_amid_a_step_nothing_more_is_told() -> None:
