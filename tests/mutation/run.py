@@ -33,6 +33,15 @@ ENGINE = ("test_channel", "test_detection", "test_engine", "test_planned_windows
 """Tests of the whole engine that take part for every folder, beside its own. What the others add
 are properties over long histories, which take minutes for each mutant that survives."""
 
+OWN = (
+    "test_engine_pull",
+    "test_history",
+    "test_reconfigure",
+    "test_state",
+    "test_state_components",
+)
+"""Beside those, the tests of what stands in the core itself, in no folder."""
+
 SLOW = ("tests/core/ingest/test_decode_fuzz.py",)
 
 KILLED = ("killed", "timeout", "segfault")
@@ -98,7 +107,8 @@ def _stage(folder: str) -> None:
         shutil.copytree(ROOT / name, BUILD / name, ignore=ignore)
     for name in ("README.md", "CHANGELOG.md"):
         shutil.copy(ROOT / name, BUILD / name)
-    tests = [f"tests/core/{name}.py" for name in ENGINE]
+    names = (*ENGINE, *OWN) if folder == "." else ENGINE
+    tests = [f"tests/core/{name}.py" for name in names]
     if folder != ".":
         tests += [f"tests/core/{folder}", *(f"--deselect={name}" for name in SLOW)]
     # One `*` of mutmut's goes below folders too; the core's own files have to be named.
