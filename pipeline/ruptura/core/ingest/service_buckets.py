@@ -143,7 +143,7 @@ class ServiceBuckets:
         """Go on from where a service had come, with nothing in its open buckets.
 
         Raises:
-            ValueError: a channel is out of its time.
+            ValueError: the last event of a channel does not fit the progress.
         """
         self.next_bucket, self.last_closed = progress.next_bucket, progress.last_closed
         self.applied_offsets = progress.next_offsets
@@ -153,7 +153,7 @@ class ServiceBuckets:
             silent = progress.next_bucket * bucket_seconds - channel.last_at
             longest = _LONGEST_SILENCE + bucket_seconds
             if not math.isinf(silent) and not 0.0 <= silent <= longest:
-                raise ValueError("a channel out of its time")
+                raise ValueError("the last event of a channel does not fit the progress")
 
     def begin_after(self, index: int) -> None:
         """Count nothing more of buckets up to an index: what they held is not known.
@@ -180,7 +180,7 @@ class ServiceBuckets:
         for name, state in states.items():
             self.channels[name].load(state)
             if not self.channels[name].has_ever_held():
-                raise ValueError("a channel that holds nothing")
+                raise ValueError("a channel without any event")
 
     def dump_event_ids(self) -> dict[str, dict[str, EventIds]]:
         """Return the event_ids by channel and source."""
